@@ -21,7 +21,7 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests coverage bytecode format serve notebook page figures record lock test-torch test-lowest test-others test-browser test-cluster pictures bench-page \
+.PHONY: help demo test setup lint types docs tests test-thorough coverage bytecode format serve notebook page figures record lock test-torch test-lowest test-others test-browser test-cluster pictures bench-page \
 	test-python314 same-tables bench bench-quality clean
 
 help: ## this list
@@ -56,7 +56,10 @@ docs: setup ## the pages, strict, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tests: setup bytecode ## pytest: make tests PYTEST_ARGS="-k space"
-	@sh tools/in_memory.sh $(RUN) -m pytest -n $(PYTEST_PROCESSES) $(PYTEST_ARGS)
+	@sh tools/in_memory.sh $(RUN) -m pytest -n $(PYTEST_PROCESSES) -m "not thorough" $(PYTEST_ARGS)
+
+test-thorough: setup bytecode ## the tests that `make test` leaves out: long loops, the rest of sweeps
+	@sh tools/in_memory.sh $(RUN) -m pytest -n $(PYTEST_PROCESSES) -m thorough $(PYTEST_ARGS)
 
 coverage: setup bytecode ## the tests with their coverage, which takes more than twice as long
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) --cov --cov-report=term $(PYTEST_ARGS)

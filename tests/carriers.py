@@ -11,8 +11,8 @@ from superparams.executor import Processes
 
 ENGINES: dict[str, Callable[[], dict[str, Any]]] = {
     "serial": dict,
-    "threads": lambda: {"num_proc": 1, "engine": "threads"},
     "forkserver": lambda: {"num_proc": 2, "engine": Processes(start_method="forkserver")},
+    "threads": lambda: {"num_proc": 1, "engine": "threads"},
     "spawn": lambda: {"num_proc": 2, "engine": Processes(start_method="spawn")},
     "fork": lambda: {"num_proc": 2, "engine": Processes(start_method="fork")},
     "a pool of threads": lambda: {"engine": ThreadPoolExecutor(1)},

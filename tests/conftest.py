@@ -25,6 +25,7 @@ from tests.timing import slowness
 PATIENCE = 5.0  # seconds that what a test started has to end, on an idle machine
 MOST_PATIENCE = 60.0  # and on a busy one
 MARK = "SUPERPARAMS_TEST"
+CURRENT_TEST = "PYTEST_CURRENT_TEST"
 SHARED_MEMORY = Path("/dev/shm")
 
 # The same examples in every run, so that a change is judged by itself; HYPOTHESIS_PROFILE=default
@@ -38,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # these side by side, and each of them needs a group of its own.
     if hasattr(config, "workerinput"):
         os.setpgid(0, 0)
+    os.environ[MARK] = uuid.uuid4().hex  # all that tests of this process start inherits it
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -82,6 +84,27 @@ def pytest_sessionstart() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call() -> None:
+    """Keep the environment as it is from test to test: pytest writes their names into it."""
+    os.environ.pop(CURRENT_TEST, None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm_interpreter() -> Iterator[None]:
+    """The tests of a module share the interpreter that stays warm between runs in one process."""
+    yield
+    end_interpreter()
+
+
+@pytest.fixture
+def fresh_interpreter() -> Iterator[None]:
+    """No interpreter waits for the runs of this test, and none is left to the next one."""
+    end_interpreter()
+    yield
+    end_interpreter()
+
+
 @pytest.fixture(autouse=True)
 def no_children() -> Iterator[None]:
     """No child of this process outlives the test, not even as a zombie.
@@ -90,9 +113,9 @@ def no_children() -> Iterator[None]:
     """
     # One tracker serves an interpreter until it ends: it is not what a test leaves behind.
     resource_tracker.ensure_running()
+    os.environ.pop(CURRENT_TEST, None)
     before = children()
     yield
-    end_interpreter()
     until_gone({"process": lambda: [described(pid) for pid in sorted(children() - before)]})
 
 
@@ -111,14 +134,9 @@ def no_leaks() -> Iterator[None]:
     A module takes it for all of its tests with `pytestmark = pytest.mark.usefixtures("no_leaks")`,
     a folder with a conftest of its own that holds an autouse fixture which asks for it.
     """
-    mark = uuid.uuid4().hex
+    mark = os.environ[MARK]
     found = {"process": new_processes(mark), "shared": new_segments(mark), "file": new_files()}
-    os.environ[MARK] = mark
-    try:
-        yield
-    finally:
-        del os.environ[MARK]
-    end_interpreter()
+    yield
     until_gone(found)
 
 
@@ -127,6 +145,15 @@ def end_interpreter() -> None:
     executor = sys.modules.get("superparams.executor")
     if executor is not None:
         executor.close()
+
+
+def waiting_interpreter() -> tuple[int, str]:
+    """The process that waits for the next run in this one, and our socket to it."""
+    module = sys.modules.get("superparams.executor.engines.processes.interpreter")
+    current = module._INTERPRETERS.current if module is not None else None
+    if current is None:
+        return 0, ""
+    return current._process.pid, f"socket:[{current._inode}]"
 
 
 def until_gone(found: dict[str, Callable[[], list[str]]]) -> None:
@@ -152,12 +179,15 @@ def end(pids: Iterable[int]) -> None:
 
 
 def children() -> set[int]:
-    """The direct children of this process, dead ones that were not waited for included."""
+    """The direct children of this process, dead ones that were not waited for included.
+
+    The interpreter that waits for the next run does not count.
+    """
     found: set[int] = set()
     for path in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # a thread that has ended since
             found.update(map(int, path.read_text().split()))
-    return found
+    return found - {waiting_interpreter()[0]}
 
 
 def new_processes(mark: str) -> Callable[[], list[str]]:
@@ -171,10 +201,12 @@ def new_processes(mark: str) -> Callable[[], list[str]]:
 
     def find() -> list[str]:
         ours = {child.pid for child in psutil.Process().children(recursive=True)}
+        waiting = waiting_interpreter()[0]
         return [
             described(pid)
             for pid in psutil.pids()
             if pid not in before
+            and pid != waiting
             and (pid in ours or (alive(pid) and (in_group(pid, group) or marked(pid, mark))))
         ]
 
@@ -279,7 +311,10 @@ def uses(pid: int, file: str) -> bool:
 
 
 def new_files() -> Callable[[], list[str]]:
-    """Open file descriptors of this process beyond the number there is now."""
+    """Open file descriptors of this process beyond the number there is now.
+
+    The socket to the interpreter that waits for the next run does not count.
+    """
     before = open_files()
 
     def find() -> list[str]:
@@ -299,4 +334,5 @@ def open_files() -> dict[int, str]:
             files[int(link.name)] = os.readlink(link)
         except OSError:  # the descriptor that listed the folder
             continue
-    return files
+    waiting = waiting_interpreter()[1]
+    return {fd: name for fd, name in files.items() if name != waiting}

@@ -37,6 +37,7 @@ def bench(folder: Path, *words: str) -> dict[str, Any]:
     return dict(json.loads((folder / "results.json").read_text()))
 
 
+@pytest.mark.thorough
 def test_all_kinds_of_work_are_measured(tmp_path: Path) -> None:
     results = bench(tmp_path, "--tiny", "--sides", ",".join(SIDES))
     cells = results["cells"]
@@ -63,6 +64,7 @@ def test_all_kinds_of_work_are_measured(tmp_path: Path) -> None:
     assert results["after"].startswith("nothing was left running")
 
 
+@pytest.mark.thorough
 def test_searches_are_measured_with_the_same_samplers(tmp_path: Path) -> None:
     cells = bench(
         tmp_path, "--tiny", "--sides", "superparams,optuna-memory", "--works", "search,asha"

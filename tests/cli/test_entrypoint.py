@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Project
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -34,7 +35,8 @@ USING = {name: name for name in ("sched", "numpy")}
 USING |= {"email": "email.message", "hypothesis": "hypothesis.strategies"}
 
 
-@pytest.mark.parametrize(
+@sweep(
+    6,
     ("folder", "inside", "words"),
     [
         ("experiments", ".", ["-m", "experiments"]),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import EXPERIMENT, Project, environment
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -267,7 +268,7 @@ class RQ1(Experiment):
 """
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_a_file_that_is_edited_during_the_run(project: Project, method: str) -> None:
     """A worker that starts later runs the code that the run began with."""
     body = f"""

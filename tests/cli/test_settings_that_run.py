@@ -14,6 +14,7 @@ import pytest
 from superparams.store.runs.folder import run_folders
 from superparams.store.runs.running_settings import running_settings
 from tests.cli.command import Project
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, wait_for
 
 # Each setting prints its lines one by one, as the test makes files that allow them to go on.
@@ -106,7 +107,7 @@ def ended(follower: subprocess.Popen[str]) -> tuple[int, str, str]:
     return follower.returncode, out, err
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@sweep(1, "engine", ENGINES)
 def test_a_running_setting_is_followed_until_it_ends(project: Project, engine: str) -> None:
     name, *words = ENGINES[engine]
     name = f"talk.{name}"

@@ -17,7 +17,7 @@ from tests.cluster.slurm import Slurm, needs_slurm, started_slurm
 from tests.sharding import rows_of_file
 from tests.timing import wait_for
 
-pytestmark = [needs_slurm, pytest.mark.slow]
+pytestmark = [needs_slurm, pytest.mark.thorough]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "schedulers.md").read_text("utf-8")

@@ -76,6 +76,7 @@ class TestAgents(EngineContract):
         return SmallAgents(1, 1)
 
 
+@pytest.mark.thorough
 class TestOneAgent(EngineContract):
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 
@@ -94,6 +95,7 @@ class TestSmallCluster(ClusterContract):
 
 
 @needs_namespaces
+@pytest.mark.thorough
 class TestOtherHosts(ClusterContract):
     """Nodes in namespaces of process numbers of their own."""
 

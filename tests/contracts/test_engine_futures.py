@@ -49,6 +49,7 @@ class TestProcessPool(EngineContract):
             yield find(executor)
 
 
+@pytest.mark.thorough
 class TestLoky(EngineContract):
     carries_steps = False
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}

@@ -60,6 +60,7 @@ class TestSpawn(TestForkserver):
     start_method = "spawn"
 
 
+@pytest.mark.thorough
 class TestFork(TestForkserver):
     start_method = "fork"
 

@@ -30,6 +30,7 @@ from superparams.executor.checkpoint_file import Damaged, SavedFile, Saver, writ
 from superparams.executor.process_state.random_generators import seed_of_text
 from superparams.strategies import ASHA, Threshold
 from tests.recorded_steps import curves
+from tests.sweeps import sweep
 from tests.timing import scaled
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -103,7 +104,7 @@ class Train(Experiment):
             dies(self.how)
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_a_training_that_is_killed_gives_the_row_of_an_unbroken_one(
     method: Any, tmp_path: Path
 ) -> None:
@@ -167,7 +168,7 @@ class Fails(Experiment):
 
 
 @pytest.mark.parametrize("is_own", [False, True], ids=["saved", "own files"])
-@pytest.mark.parametrize("name", ENGINES)
+@sweep(2, "name", ENGINES)
 @pytest.mark.parametrize("again", ["retry", "another run"])
 def test_a_setting_that_failed_goes_on(name: str, is_own: bool, again: str, tmp_path: Path) -> None:
     space = Fails(is_own=is_own)

@@ -12,6 +12,7 @@ import pytest
 
 from superparams import Experiment, Resources, Results, search, value
 from superparams.executor import Processes
+from tests.sweeps import sweep
 
 pytestmark = [
     pytest.mark.usefixtures("no_leaks"),
@@ -104,7 +105,7 @@ class Shared(Experiment):
         return {"y": self.data.count(b"x")}
 
 
-@pytest.mark.parametrize("method", ["forkserver", "fork"])
+@sweep(1, "method", ["forkserver", "fork"])
 def test_data_that_workers_share_does_not_count(tmp_path: Path, method: Any) -> None:
     found = run(Shared(), tmp_path, engine=Processes(start_method=method))
     assert column(found, "y") == [300 * MB] * 4

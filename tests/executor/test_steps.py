@@ -36,6 +36,7 @@ from superparams.store.ledger.reader import streams_of
 from superparams.strategies import Threshold
 from tests.recorded_steps import curves, fields, recorded_steps
 from tests.runs import output
+from tests.sweeps import sweep
 from tests.timing import slowness, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -83,7 +84,7 @@ class Logs(Experiment):
         return {"log": self.log, "a2": self.a * 2}
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@sweep(3, "name", ENGINES)
 def test_every_engine_records_the_same_steps(name: str, tmp_path: Path) -> None:
     with options(name) as asked:
         found = Yields().run_all(**asked, results=tmp_path / "1", progress=False)

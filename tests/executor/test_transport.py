@@ -14,6 +14,7 @@ from superparams.executor.engines.processes.transport import loaded_ahead, opene
 from superparams.outcomes.batches import encode
 from superparams.outcomes.ipc_streams import decode
 from superparams.outcomes.outcome import Outcome
+from tests.sweeps import sweep
 
 # What settings give, as an expression, and whether it goes without Arrow.
 RESULTS = {
@@ -228,7 +229,7 @@ class Long(Experiment):
 
 
 @pytest.mark.usefixtures("no_leaks")
-@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+@sweep(1, "start_method", ["forkserver", "spawn"])
 def test_workers_do_without_arrow_until_they_need_it(tmp_path: Path, start_method: str) -> None:
     script(tmp_path, EXPERIMENTS, "three.py")
     text = f"""
@@ -271,7 +272,7 @@ print(found.counts)
 
 
 @pytest.mark.usefixtures("no_leaks")
-@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+@sweep(1, "start_method", ["forkserver", "spawn"])
 def test_nothing_is_lost_or_twice_where_arrow_is_needed_late(
     tmp_path: Path, start_method: str
 ) -> None:

@@ -322,7 +322,7 @@ def test_47_written_and_run_at_once(tmp_path: Path) -> None:
     written_and_run(tmp_path, 10)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(2100)
 @LONG
 def test_47_written_and_run_at_once_100_times(tmp_path: Path) -> None:

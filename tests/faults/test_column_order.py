@@ -16,6 +16,7 @@ import pytest
 from superparams import Experiment, Params, Results, search
 from superparams.store.table.column_order import checked_order, in_order, joined_orders
 from tests.cli.command import Project
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -61,9 +62,7 @@ PARAMS = [
 PARTS = [Fit(o=P(), n=None), Fit(o=Q(), c=2), Fit(n=P(), named="deep"), Fit(n=Q(deep=None), o=P())]
 
 
-@pytest.mark.parametrize(
-    ("num_proc", "engine"), [(1, "serial"), (2, "processes"), (2, "threads"), (2, "asyncio")]
-)
+@sweep(2, ("num_proc", "engine"), [(1, "serial"), (2, "processes"), (2, "threads"), (2, "asyncio")])
 def test_71_every_engine_gives_the_declared_order(
     tmp_path: Path, num_proc: int, engine: str
 ) -> None:
@@ -75,7 +74,7 @@ def test_71_every_engine_gives_the_declared_order(
     assert Results.load(results.root).columns == results.columns
 
 
-@pytest.mark.parametrize("parts", list(itertools.permutations(PARTS, 3))[::5])
+@sweep(1, "parts", list(itertools.permutations(PARTS, 3))[::5])
 def test_71_whichever_rows_come_first(tmp_path: Path, parts: Any) -> None:
     for part in parts:
         part.run_all(results=tmp_path, progress=False)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweeps import sweep
+
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 # Every way is an experiment of its own, and all run in one driver, whose atexit must run once.
@@ -96,7 +98,7 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["serial", "threads", "asyncio", "processes", "pool", "crowd"])
+@sweep(2, "engine", ["processes", "serial", "threads", "asyncio", "pool", "crowd"])
 def test_60_a_forked_child_that_returns_from_run_ends(engine: str, tmp_path: Path) -> None:
     script = tmp_path / "forks.py"
     script.write_text(DRIVER)

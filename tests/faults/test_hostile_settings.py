@@ -22,6 +22,7 @@ from superparams.executor import Processes
 from superparams.executor.engines.processes import protocol
 from superparams.executor.engines.registry import find
 from tests.contracts.programs import Rows, run, wait_for
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 SIZE = 12
@@ -122,7 +123,7 @@ def empty_all() -> None:
             os.ftruncate(int(name), 0)
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_60_a_setting_that_empties_all_open_files(method: str) -> None:
     found = with_acts({4: empty_all, 7: empty_all}, start_method=method)
     assert_ends(found, {})

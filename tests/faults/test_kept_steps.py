@@ -20,6 +20,7 @@ from superparams.errors import StoreError
 from superparams.executor import Processes
 from tests.recorded_steps import curves, recorded_steps
 from tests.runs import script, start
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, scaled, slowness, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -62,7 +63,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_1_2_3_7_a_setting_that_ends_badly_keeps_its_steps(method: Any, tmp_path: Path) -> None:
     limit = scaled(1.0)
     asked: dict[str, Any] = {"timeout": limit, "retries": 1, "retry_on": ["killed"]}

@@ -271,7 +271,7 @@ def test_killed_at_some_calls(tmp_path: Path, call: str, places: tuple[int, ...]
 
 
 @needs_strace
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
 def test_killed_at_every_call(tmp_path: Path, call: str) -> None:
     killed: list[bool] = []

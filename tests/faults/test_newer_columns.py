@@ -23,6 +23,7 @@ from superparams import Results
 from superparams.errors import StoreError
 from superparams.outcomes.columns import FORMAT
 from superparams.outcomes.ipc_streams import FORMAT_KEY
+from tests.sweeps import sweep
 from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -145,7 +146,7 @@ def ledgers(name: str) -> Iterator[pa.Schema]:
         yield pa.ipc.open_stream(path).schema
 
 
-@pytest.mark.parametrize("source", ["table", "ledger", "both", "read-only"])
+@sweep(2, "source", ["table", "ledger", "both", "read-only"])
 def test_69_what_was_written_without_a_column_has_its_default(
     here: Path, newer: Path, source: str
 ) -> None:

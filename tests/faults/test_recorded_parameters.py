@@ -14,6 +14,7 @@ import pytest
 from carriers import ENGINES, options
 
 from superparams import Experiment, Params, search, value
+from tests.sweeps import swept
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -110,7 +111,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     STATE.count = 0
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=swept(3, ENGINES))
 def how(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     with options(request.param) as made:
         yield {**made, "progress": False}

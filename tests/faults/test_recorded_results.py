@@ -22,6 +22,7 @@ from carriers import ENGINES, options
 
 from superparams import Experiment, search
 from superparams.outcomes.result_copies import Frozen, Refused, frozen
+from tests.sweeps import swept
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -383,7 +384,7 @@ def expected(face: str, x: int) -> dict[str, Any]:
     return {"sizes.n": x, "seen": [x]} if face == "left" else {"frame": float(x)}
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=swept(3, ENGINES))
 def how(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     with options(request.param) as made:
         yield {**made, "progress": False}

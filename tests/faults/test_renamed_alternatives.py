@@ -12,6 +12,7 @@ import pytest
 from superparams import Experiment, Params, Results, search
 from superparams.cli.conditions import matching
 from superparams.errors import StoreError
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -97,7 +98,7 @@ def held(results: Results, column: str = "cls") -> list[Any]:
     return sorted(row[column] for row in results)
 
 
-@pytest.mark.parametrize("face", FACES)
+@sweep(3, "face", FACES)
 def test_72_alternatives_are_found_by_their_class_without_the_class(
     tmp_path: Path, face: str
 ) -> None:

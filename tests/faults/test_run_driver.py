@@ -22,6 +22,7 @@ import pytest
 
 from tests.conftest import MARK, new_segments
 from tests.runs import alive, environment, family, output, recorded, script, start
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, slowness, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -126,7 +127,7 @@ def test_11_killed_at_random_times(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, times=10, seed=11)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(1800)
 @LONG
 def test_11_killed_at_200_random_times(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_12_the_whole_group_killed(tmp_path: Path) -> None:
     assert {one.name for one in run.iterdir()} == kept
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(1800)
 @LONG
 def test_12_the_whole_group_killed_at_100_random_times(tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ class Changes(Experiment):
 """
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_24_the_code_is_the_one_that_the_run_started_with(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +281,7 @@ def test_30_two_drivers_at_once(tmp_path: Path) -> None:
     assert len(list((tmp_path / "results").glob("*/runs/*"))) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(1800)
 @LONG
 def test_30_two_drivers_at_once_100_times(tmp_path: Path) -> None:
@@ -379,7 +380,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_36_no_secret_of_the_environment_is_kept(method: str, tmp_path: Path) -> None:
     secret = "canary-8d1f60a7"
     env = environment(TOKEN=secret)

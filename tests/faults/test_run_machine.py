@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs import environment, output, script
+from tests.sweeps import sweep
 from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -61,7 +62,7 @@ NO_SHARED_MEMORY = {
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not here")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts another /dev/shm")
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 @pytest.mark.parametrize("size", NO_SHARED_MEMORY)
 def test_16_shared_memory_of_the_system_is_not_needed(size: str, method: str) -> None:
     with tempfile.TemporaryDirectory() as name:  # `tmp_path` may be in /dev/shm
@@ -73,7 +74,7 @@ def test_16_shared_memory_of_the_system_is_not_needed(size: str, method: str) ->
     assert (done.stdout, done.stderr) == (WHOLE, "")
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_17_no_room_for_the_payload_is_an_error_before_anything_runs(
     method: str, tmp_path: Path
 ) -> None:
@@ -84,7 +85,7 @@ def test_17_no_room_for_the_payload_is_an_error_before_anything_runs(
     assert [path.read_bytes() for path in tmp_path.glob("results/*/runs/*/ledger/*")] == []
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_32_few_open_files(method: str, tmp_path: Path) -> None:
     done = in_shell(tmp_path, "ulimit -n 64", str(script(tmp_path, SHARES)), method)
     assert (done.stdout, done.stderr) == (WHOLE, "")
@@ -119,7 +120,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_38_threads_of_libraries_are_divided(method: str, tmp_path: Path) -> None:
     pytest.importorskip("threadpoolctl")
     bare = {name: "" for name in os.environ if name.endswith("_THREADS")}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs import environment, output, script, start
+from tests.sweeps import sweep
 from tests.timing import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -39,7 +40,8 @@ if __name__ == "__main__":
 EXPECTED = "[11, 21, 12, 22]\n"
 
 
-@pytest.mark.parametrize(
+@sweep(
+    4,
     ("how", "method"),
     [
         *((how, None) for how in ("script", "stdin", "-c", "-m")),

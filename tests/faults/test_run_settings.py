@@ -27,6 +27,7 @@ from superparams import Experiment, Results, search, value
 from superparams.executor import Processes
 from tests.conftest import MARK, marked
 from tests.runs import BY_INTERRUPT, Terminal, environment, script, start
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, stretch, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
@@ -115,7 +116,7 @@ def one_bad(way: str, **options: Any) -> tuple[dict[str, Any], Results]:
     return row, found
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_1_one_of_20_settings_kills_its_worker(method: str) -> None:
     row, found = one_bad("kill", engine=Processes(start_method=method))
     assert found.counts == {"done": 19, "killed": 1}
@@ -239,7 +240,7 @@ class Untouched(Writes):
         return {"sums": sums(self.shared)}
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_18_a_write_into_shared_data_is_refused_with_the_remedy(method: str) -> None:
     found = Writes().run_all(2, engine=Processes(start_method=method), progress=False)
     told = {row["way"]: row["error"] for row in found}
@@ -316,7 +317,7 @@ class AddsAgain(Experiment):
 
 @pytest.mark.torch
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_19_another_attempt_does_not_see_what_the_first_wrote(method: str) -> None:
     pytest.importorskip("torch")
     again: dict[str, Any] = {"retries": 1, "retry_on": ["failed"]}

@@ -260,7 +260,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(7 * 86_400 if RUNS else 1800)
 def test_41_42_every_engine_makes_the_same_table(
     tmp_path_factory: pytest.TempPathFactory, engines: dict[str, dict[str, Any]]

@@ -20,6 +20,7 @@ from superparams.declare.secrets import hide
 from superparams.errors import FieldError
 from tests.cli.command import Project
 from tests.runs import environment, output
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -276,7 +277,7 @@ class Denied(Experiment):
                 os.environ.pop("SP_KEY")
 
 
-@pytest.mark.parametrize("secret", [CANARY, ODD, KEY_FILE])
+@sweep(1, "secret", [CANARY, ODD, KEY_FILE])
 def test_64_an_error_has_no_form_of_a_secret(
     secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from superparams import Experiment, search
 from superparams.errors import EngineError
 from superparams.executor import Processes
 from superparams.executor.engines.contract import Options
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -51,7 +52,7 @@ class SlowLater(Experiment):
         await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_58_a_setup_slower_than_the_limit_of_a_setting(method: str) -> None:
     found = Slow().run_all(2, timeout=0.9, engine=Processes(start_method=method), progress=False)
     assert [row["status"] for row in found] == ["done"] * 4

@@ -26,6 +26,7 @@ from superparams.executor.engines.contract import Control
 from superparams.executor.engines.registry import find
 from tests.contracts.engine import Hostile
 from tests.contracts.programs import FunctionProgram, execute, rows, run
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, stretch, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -190,7 +191,7 @@ def test_a_missing_python_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_children_of_settings_inherit_no_file_of_ours(method: str) -> None:
     def looks(index: int, place: Place) -> dict[str, str]:
         command = ["ls", "-l", "/proc/self/fd"]
@@ -277,7 +278,7 @@ print([row["status"] for row in found.values()].count("done"))
 """
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 @pytest.mark.parametrize("how", ["-c", "stdin", "script"])
 def test_22_no_main_guard_is_needed(method: str, how: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
@@ -486,7 +487,7 @@ def test_38_threads_a_worker_are_the_users_choice() -> None:
     assert found[0]["result.y"] == "3"
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_38_devices_are_divided_before_anything_is_imported(method: str, tmp_path: Path) -> None:
     (tmp_path / "sees_devices.py").write_text(
         "import os\nseen = os.environ.get('CUDA_VISIBLE_DEVICES')\n"

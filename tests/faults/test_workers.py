@@ -23,6 +23,7 @@ from superparams.executor import Processes
 from superparams.executor.engines.registry import find
 from tests.contracts.programs import Rows, rows, run
 from tests.contracts.programs import execute as execute_with
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, scaled, stretch, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -54,7 +55,7 @@ def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@sweep(1, "method", METHODS)
 def test_1_a_killed_worker_costs_one_setting(method: str) -> None:
     row = assert_only(with_one(kill_self, start_method=method), 7, "killed")
     assert row["error"] == "killed by SIGKILL"
@@ -75,7 +76,7 @@ def test_1_a_death_in_the_middle_of_many_quick_settings() -> None:
     assert row["rank"] in (0, 1)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@sweep(1, "method", METHODS)
 def test_2_a_segmentation_fault_has_a_stack(method: str) -> None:
     crash: Callable[[], None] = vars(faulthandler)["_sigsegv"]
     row = assert_only(with_one(crash, start_method=method), 7, "killed")

@@ -17,6 +17,7 @@ from superparams import Experiment, search
 from superparams.executor.engines.contract import Control
 from superparams.run.interrupts import Interrupts
 from tests.runs import BY_INTERRUPT, Terminal, alive, family, recorded, script, start
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, scaled, wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -91,7 +92,7 @@ def test_13_twice_stops_at_once(num_proc: str, engine: str, tmp_path: Path) -> N
     assert count(tmp_path, "ended") == 0
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_13_once_while_workers_start(method: str, tmp_path: Path) -> None:
     """The whole group gets it, and what starts workers must not mind."""
     text = NAPS.replace("engine=engine", f"engine=Processes({method!r})")
@@ -134,7 +135,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.timed
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_13_twice_while_a_factory_is_at_work(method: str, tmp_path: Path) -> None:
     """In the template or, where there is none, in the driver."""
     with Terminal(tmp_path, str(script(tmp_path, MAKES)), method) as terminal:
@@ -149,7 +150,7 @@ def test_13_twice_while_a_factory_is_at_work(method: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.timed
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@sweep(1, "method", ["forkserver", "spawn"])
 def test_14_terminated_while_a_factory_is_at_work(method: str, tmp_path: Path) -> None:
     process = start(tmp_path, str(script(tmp_path, MAKES)), method)
     wait_for(lambda: count(tmp_path, "began"))

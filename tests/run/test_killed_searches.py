@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from tests.runs import alive, family, output, script, start
+from tests.sweeps import swept
 from tests.timing import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -64,10 +65,10 @@ if __name__ == "__main__":
     print(json.dumps([[row[name] for name in names] for row in found]))
 """
 SEARCHES = {
+    "TPE and ASHA": ("TPE(trials=N, startup=6)", "ASHA(reduction_factor=2)"),
     "Evolution": ("Evolution(trials=N, population=8)", "None"),
     "Evolution and Median": ("Evolution(trials=N, population=8)", "Median(min_settings=3)"),
     "TPE": ("TPE(trials=N, startup=6)", "None"),
-    "TPE and ASHA": ("TPE(trials=N, startup=6)", "ASHA(reduction_factor=2)"),
     "CMAES": ("CMAES(trials=N, population=6)", "None"),
     "NSGA2": ('NSGA2(trials=N, population=8, minimize=["loss", "epoch"])', "None"),
 }
@@ -105,7 +106,7 @@ class Kept:
     n_ran: int
 
 
-@pytest.fixture(params=SEARCHES)
+@pytest.fixture(params=swept(2, SEARCHES))
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
     text = text_of(request.param)
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -29,6 +29,7 @@ from superparams.errors import (
 from superparams.executor import Processes
 from superparams.store.ledger.reader import read
 from tests.runs import environment, output
+from tests.sweeps import sweep
 from tests.timing import scaled
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
@@ -581,7 +582,7 @@ def test_as_many_workers_as_there_are_processors() -> None:
     }
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_many_more_workers_than_settings(method: str) -> None:
     """As on a machine of many processors; each worker has a cell of memory."""
     found = Toy(a=1).run_all(2000, engine=Processes(start_method=method), progress=False)

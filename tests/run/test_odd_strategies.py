@@ -12,6 +12,7 @@ import pytest
 from superparams import Experiment, minimize, search
 from superparams.errors import StrategyError
 from superparams.strategies import Evolution
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -63,7 +64,7 @@ NONSENSE: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["serial", "threads", "processes"])
+@sweep(1, "engine", ["serial", "threads", "processes"])
 @pytest.mark.parametrize(("proposal", "message"), NONSENSE, ids=[text for _, text in NONSENSE])
 def test_nonsense_names_the_strategy_and_the_trial(
     engine: Any, proposal: Any, message: str, tmp_path: Path

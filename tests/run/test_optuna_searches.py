@@ -12,6 +12,7 @@ import pytest
 from superparams import Experiment, Params, Results, minimize, search
 from superparams.strategies import ASHA, CMAES, NSGA2, TPE, Optuna
 from superparams.strategies.optuna_strategies import SamplerStrategy
+from tests.sweeps import sweep
 
 pytest.importorskip("optuna", reason="Optuna is not installed")
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -61,7 +62,7 @@ def table(found: Results) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in names) for row in found]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda x: type(x).__name__)
+@sweep(1, "strategy", STRATEGIES, ids=lambda x: type(x).__name__)
 def test_the_table_is_that_of_one_worker(strategy: Any, tmp_path: Path) -> None:
     alone = Fit().run_all(strategy=strategy, results=tmp_path / "1", progress=False)
     assert len(alone) > 30

@@ -23,6 +23,7 @@ from superparams.executor import Processes
 from superparams.executor.engines.processes.worker_environ import devices as worker_devices
 from superparams.executor.engines.processes.worker_environ import named_devices
 from superparams.strategies import ASHA, Evolution, Random
+from tests.sweeps import sweep
 from tests.timing import wait_for
 
 N_CPUS = cores()
@@ -105,7 +106,7 @@ def run(tmp_path: Path) -> Any:
     return run
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_each_setting_has_a_device_of_its_own(
     run: Any, devices: None, marks: Path, method: Any
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from superparams.store.ledger.reader import read
 from tests.runs import alive, family, output, script, start
+from tests.sweeps import sweep
 from tests.timing import wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -56,10 +57,10 @@ def n_recorded(folder: Path) -> int:
     return sum(batch.num_rows for one in ledgers for batch in read(one, growing=True))
 
 
-N_BEFORE = {"serial": 2, "processes": 6, "threads": 6}  # outcomes until the strategy thinks
+N_BEFORE = {"processes": 6, "serial": 2, "threads": 6}  # outcomes until the strategy thinks
 
 
-@pytest.mark.parametrize("engine", N_BEFORE)
+@sweep(1, "engine", N_BEFORE)
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_that_has_ended_is_lost(engine: str, end: int, tmp_path: Path) -> None:
     text = TEXT.replace("ENGINE", engine).replace("run_all(2", f"run_all({N_PROC[engine]}")
@@ -105,7 +106,7 @@ superparams.run.proposal_watch.SLOW = 0.3
 """
 
 
-@pytest.mark.parametrize("engine", N_BEFORE)
+@sweep(1, "engine", N_BEFORE)
 @pytest.mark.parametrize("method", ["begin", "ask", "tell"])
 def test_a_strategy_that_takes_long_is_reported(engine: str, method: str, tmp_path: Path) -> None:
     text = SOON + TEXT.replace("ENGINE", engine).replace("progress=False", "progress=True")
@@ -159,7 +160,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", N_BEFORE)
+@sweep(1, "engine", N_BEFORE)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_sampler_that_hangs_ends_with_ctrl_c(engine: str, end: int, tmp_path: Path) -> None:
     pytest.importorskip("optuna")

@@ -24,6 +24,7 @@ from superparams.store.ledger.reader import read
 from superparams.strategies import ASHA, Evolution, Median, Random, Sobol, TrialOutcome
 from superparams.strategies.strategy import GoalStrategy
 from tests.runs import output, script, start
+from tests.sweeps import sweep
 from tests.timing import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -125,7 +126,7 @@ STRATEGIES = [
 ]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
+@sweep(2, "strategy", STRATEGIES, ids=str)
 def test_the_table_is_that_of_one_worker(strategy: Any, tmp_path: Path) -> None:
     alone = Fit().run_all(strategy=strategy, results=tmp_path / "1", progress=False)
     assert len(alone) > 40  # some were proposed twice

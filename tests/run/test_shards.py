@@ -33,6 +33,7 @@ from tests.run.test_plan import RECORDED, Toy, index_of, keys_of
 from tests.runs import environment, family, recorded, script
 from tests.sharding import rows_of, rows_of_file
 from tests.small_cluster import OTHER_HOST, needs_namespaces
+from tests.sweeps import sweep
 from tests.timing import wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -350,7 +351,7 @@ SPACES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("count", [1, 3, 40])
+@sweep(1, "count", [3, 1, 40])
 def test_all_shards_together_are_one_run(tmp_path: Path, name: str, count: int) -> None:
     made = SPACES[name]
     unbroken = made().run_all(results=tmp_path / "unbroken", progress=False)

@@ -23,6 +23,7 @@ from superparams import Experiment, Results, maximize, search
 from superparams.errors import EngineError, RunError, Stopped, StrategyError
 from superparams.strategies import ASHA, Hyperband, Median, Patience, Random, Reached, Threshold
 from tests.runs import output, recorded, script, start, tables
+from tests.sweeps import sweep
 from tests.timing import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -69,7 +70,7 @@ def table(found: Results) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in names) for row in found]
 
 
-@pytest.mark.parametrize("stopper", STOPPERS, ids=str)
+@sweep(1, "stopper", STOPPERS, ids=str)
 def test_the_table_is_that_of_one_worker(stopper: Any, tmp_path: Path) -> None:
     alone = Fit().run_all(stop=stopper, results=tmp_path / "1", progress=False)
     assert set(alone.counts) == {"done", "stopped"}

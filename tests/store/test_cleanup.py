@@ -391,7 +391,7 @@ def test_killed_at_some_renames(tmp_path: Path) -> None:
 
 
 @needs_strace
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif("SUPERPARAMS_SLOW" not in os.environ, reason="set SUPERPARAMS_SLOW")
 @pytest.mark.parametrize("call", ["rename", "fsync", "unlink", "write"])
 def test_killed_at_every_call(tmp_path: Path, call: str) -> None:

@@ -36,6 +36,7 @@ from superparams.strategies.optuna_strategies import (
 )
 from superparams.strategies.sampler_process import MOST_DEATHS
 from superparams.strategies.strategy import Strategy, TrialOutcome, TrialStatus
+from tests.sweeps import sweep
 from tests.timing import wait_for
 
 pytest.importorskip("optuna", reason="Optuna is not installed")
@@ -165,7 +166,7 @@ def expected() -> Callable[[str], list[dict[str, Any]]]:
     return points
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@sweep(1, "kind", KINDS)
 def test_the_same_points_again(kind: str, expected: Callable[[str], list[dict[str, Any]]]) -> None:
     make, space, of = KINDS[kind]
     points = expected(kind)
@@ -177,7 +178,7 @@ def test_the_same_points_again(kind: str, expected: Callable[[str], list[dict[st
     strategy.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@sweep(1, "kind", KINDS)
 def test_the_same_points_whenever_the_helper_dies(
     kind: str, expected: Callable[[str], list[dict[str, Any]]]
 ) -> None:

@@ -18,6 +18,7 @@ from superparams.strategies import ASHA, Hyperband, Median, Patience, Reached, T
 from superparams.strategies.stop_decisions import StopDecisions
 from tests.executor.test_sharing_scheduler import MACHINE, NEEDS, Pattern
 from tests.simulation import Attempt, Simulation
+from tests.sweeps import sweep
 from tests.timing import slowness
 
 STOPPERS = [
@@ -88,7 +89,7 @@ def test_fates_are_those_of_one_worker(stopper: Any) -> None:
         assert other.n_steps == alone.n_steps
 
 
-@pytest.mark.parametrize("stopper", [*STOPPERS, Worse()], ids=str)
+@sweep(4, "stopper", [*STOPPERS, Worse()], ids=str)
 def test_fates_do_not_depend_on_what_settings_need(stopper: Any) -> None:
     """Those that wait have room of the machine, and the first unfinished one never lacks it."""
     alone = simulated(stopper, 1, 0)

@@ -37,6 +37,7 @@ from superparams.strategies.stopper import Stopper
 from superparams.strategies.trial_records import Answer, Budget
 from superparams.strategies.trials import Trials
 from tests.strategies.searches import Memory
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -192,8 +193,8 @@ def made(name: str) -> Any:
     return STRATEGIES[name]()
 
 
-@pytest.mark.parametrize("stopper", STOPPERS)
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@sweep(2, "stopper", STOPPERS)
+@sweep(3, "strategy", STRATEGIES)
 def test_any_number_of_workers_and_any_timing(strategy: str, stopper: str) -> None:
     tables: list[Any] = []
     for num_proc, timing in WAYS if strategy in OWN else FEWER_WAYS:

@@ -12,6 +12,7 @@ import pytest
 from superparams.views.notebook import in_notebook, in_one_line
 from tests.kernels import Cell, Kernel
 from tests.runs import recorded
+from tests.sweeps import sweep
 from tests.timing import scaled, stretch, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -175,7 +176,7 @@ class Scaled(Experiment):
 """
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+@sweep(1, "method", ["forkserver", "spawn", "fork"])
 def test_cells_that_are_edited(method: str, kernel: Kernel) -> None:
     """A class may use what other cells define; whatever is edited, old results are stale."""
 
