@@ -113,9 +113,18 @@ class Project:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Ours, but for what this process alone needs; warnings are errors, as in it."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("COV", "_EXPERIMENT"))}
+    """Ours, but for what this process alone needs; warnings are errors, as in it.
+
+    What C code prints is held back, as it is for most people.
+    """
+    ours = ("COV", "_EXPERIMENT", "PYTHONUNBUFFERED")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "PYTHONWARNINGS": "error", "COLUMNS": "100", **more}
+
+
+def parents() -> str:
+    """The numbers of the processes that start commands: a process with such a parent is one."""
+    return f"{os.getpid()} {FORKED.pid}" if FORKED is not None else f"{os.getpid()}"
 
 
 def _forked() -> ForkedCommands | None:

@@ -52,6 +52,11 @@ class ForkedCommands:
                 env=dict(environment),
             )
 
+    @property
+    def pid(self) -> int:
+        """The parent of all commands."""
+        return self._process.pid
+
     def can_fork(self, environment: Mapping[str, str]) -> bool:
         """Whether a fresh interpreter would start in no other way with this environment."""
         return _at_start(environment) == self._environment
