@@ -97,14 +97,6 @@ def warm_interpreter() -> Iterator[None]:
     end_interpreter()
 
 
-@pytest.fixture
-def fresh_interpreter() -> Iterator[None]:
-    """No interpreter waits for the runs of this test, and none is left to the next one."""
-    end_interpreter()
-    yield
-    end_interpreter()
-
-
 @pytest.fixture(autouse=True)
 def no_children() -> Iterator[None]:
     """No child of this process outlives the test, not even as a zombie.

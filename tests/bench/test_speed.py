@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import iterate, ledger, searches
+from tests.sweeps import sweep
 from tests.timing import slowness
 
 # The bars hold for an idle machine: these tests run alone, and a busy machine gets more time.
@@ -67,7 +68,7 @@ def test_memory_of_a_driver_does_not_grow_with_its_settings(tmp_path: Path) -> N
     assert many - few < 100e6, "half of a million's bar"
 
 
-@pytest.mark.parametrize("num_proc", [1, 2])
+@sweep(1, "num_proc", [2, 1])
 def test_random_trials_take_at_most_half_as_long_again_as_a_grid(num_proc: int) -> None:
     ratios: list[float] = []
     while len(ratios) < TRIES and min(ratios, default=BAR) >= BAR:

@@ -225,7 +225,8 @@ BESIDE_A_FOLDER = {
 }
 
 
-@pytest.mark.parametrize(
+@sweep(
+    2,
     "how",
     [
         "1",

@@ -438,6 +438,7 @@ def test_a_board_without_results_says_what_to_do(tmp_path: Path) -> None:
     assert "run an experiment first" in refused.err
 
 
+@pytest.mark.thorough
 def test_memory_is_held_over_ten_thousand_outcomes_with_three_pages(tmp_path: Path) -> None:
     root = tmp_path / "results" / "m.X"
     folder = RunFolder.create(root, {"code": "c1"})

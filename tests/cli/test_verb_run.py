@@ -10,6 +10,7 @@ import pytest
 from superparams.adapters.processors import cores
 from tests.cli.command import Project
 from tests.cli.noting_experiment import FIT, LACKS, bad, column, ran, rows, run
+from tests.sweeps import sweep
 from tests.timing import scaled
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -229,7 +230,8 @@ class Meets(Experiment):
 """
 
 
-@pytest.mark.parametrize(
+@sweep(
+    2,
     ("words", "gpus"),
     [
         (["--gpus", "2"], ["0", "1"]),

@@ -68,6 +68,7 @@ def running(
         thread.join()
 
 
+@pytest.mark.thorough
 class TestAgents(EngineContract):
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 
@@ -76,7 +77,6 @@ class TestAgents(EngineContract):
         return SmallAgents(1, 1)
 
 
-@pytest.mark.thorough
 class TestOneAgent(EngineContract):
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 

@@ -31,6 +31,7 @@ N = 20
 CULPRIT = 7
 
 
+@pytest.mark.thorough
 class TestSmallCluster(EngineContract):
     carries_steps = False
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}

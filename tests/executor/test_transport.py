@@ -118,7 +118,7 @@ def made(text: str) -> list[Outcome]:
     return found
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@sweep(6, "name", RESULTS)
 def test_what_is_sent_is_what_would_have_been_encoded(name: str) -> None:
     result, is_known = RESULTS[name]
     text = program(result, result)

@@ -319,7 +319,7 @@ def written_and_run(folder: Path, times: int) -> None:
 
 
 def test_47_written_and_run_at_once(tmp_path: Path) -> None:
-    written_and_run(tmp_path, 10)
+    written_and_run(tmp_path, 4)
 
 
 @pytest.mark.thorough

@@ -103,7 +103,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.timed
-@pytest.mark.parametrize(
+@sweep(
+    1,
     ("engine", "how"),
     [("processes", signal.SIGKILL), ("threads", signal.SIGKILL), ("processes", signal.SIGTERM)],
 )
@@ -145,7 +146,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", ["processes", "threads", "serial"])
+@sweep(1, "engine", ["processes", "threads", "serial"])
 def test_11_steps_before_code_that_lets_no_thread_run(engine: str, tmp_path: Path) -> None:
     """The driver is killed a second after the last step; the setting has let no thread run."""
     script(tmp_path, HOLDS_THE_GIL)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from superparams.cli.name_lookup import find_root, resolve
 from superparams.errors import CommandError
 from tests.cli.command import Project
+from tests.sweeps import swept
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -92,7 +93,7 @@ def watch() -> Watch:
     return Watch()
 
 
-@pytest.fixture(params=[".", "experiments", "experiments/folder"])
+@pytest.fixture(params=swept(1, [".", "experiments", "experiments/folder"]))
 def here(request: pytest.FixtureRequest, outside: Project) -> Iterator[Project]:
     before = Path.cwd()
     os.chdir(outside.folder / request.param)

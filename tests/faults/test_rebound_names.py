@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.runs import tables
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -138,7 +139,7 @@ def expected(factor: int, weight: int, limits: list[int]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("how", ["script", "module", "notebook"])
+@sweep(1, "how", ["script", "module", "notebook"])
 def test_43_executors_see_what_a_script_set_before_the_run(tmp_path: Path, how: str) -> None:
     methods = ["spawn", "forkserver", "fork"] if how == "script" else ["spawn"]
     rebound = REBOUND.replace("METHODS", repr(methods))

@@ -147,7 +147,7 @@ def test_1_2_3_5_20_21_one_bad_setting_of_many(way: str, status: str, error: str
 
 
 @pytest.mark.timed
-@pytest.mark.parametrize("way", ["endless", "backtrack", "ignore_sigterm"])
+@sweep(1, "way", ["endless", "backtrack", "ignore_sigterm"])
 def test_7_8_9_a_timeout_comes_within_a_fifth_of_a_second(way: str) -> None:
     """Whether it runs Python, holds the GIL in C code, or does not listen to signals."""
     with stretch() as measured:

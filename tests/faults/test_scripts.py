@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.runs import environment
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -161,7 +162,7 @@ def test_46_with_every_start_method(tmp_path: Path) -> None:
     assert faces(tmp_path, what, act) == [dict.fromkeys(what, True)] * 2
 
 
-@pytest.mark.parametrize("how", [("-m", "saving"), ("-c", SCRIPT), ("-",)], ids=lambda x: x[0])
+@sweep(1, "how", [("-m", "saving"), ("-c", SCRIPT), ("-",)], ids=lambda x: x[0])
 def test_46_with_every_way_to_run_the_script(tmp_path: Path, how: tuple[str, ...]) -> None:
     what = ["pickle", "names", "futures spawn"]
     found = faces(tmp_path, what, "run(num_proc=2)", *how, text=SCRIPT if how == ("-",) else None)

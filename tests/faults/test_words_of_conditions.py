@@ -26,6 +26,7 @@ from superparams.declare.words.recorded_schema import class_of_schema
 from superparams.errors import FieldError
 from superparams.store.results import Results
 from tests.cli.command import Project
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -240,7 +241,7 @@ few = settings(
 )
 
 
-@pytest.mark.parametrize(("recorded", "face"), [(n, n) for n in FACES], indirect=["recorded"])
+@sweep(16, ("recorded", "face"), [(n, n) for n in FACES], indirect=["recorded"])
 def test_68_a_word_selects_the_settings_that_such_a_run_makes(
     recorded: Recorded, face: str
 ) -> None:
@@ -267,7 +268,7 @@ DRAWN: dict[str, st.SearchStrategy[str]] = {
 }
 
 
-@pytest.mark.parametrize(("recorded", "face"), [(n, n) for n in DRAWN], indirect=["recorded"])
+@sweep(3, ("recorded", "face"), [(n, n) for n in DRAWN], indirect=["recorded"])
 def test_68_drawn_words_select_what_they_make(recorded: Recorded, face: str) -> None:
     @few
     @given(st.lists(DRAWN[face], min_size=1, max_size=2).map(",".join))

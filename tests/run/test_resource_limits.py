@@ -480,6 +480,7 @@ class Mixed(Experiment):
         return seen(self)
 
 
+@pytest.mark.thorough
 def test_many_settings_of_many_needs_with_deaths(run: Any, devices: None) -> None:
     found = run(Mixed(), 6)
     late = [Mixed(a=a).resources().timeout is not None for a in range(60)]

@@ -426,6 +426,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.thorough
 def test_a_driver_that_is_killed_again_and_again(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):

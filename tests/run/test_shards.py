@@ -473,7 +473,7 @@ def begin(
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@sweep(1, "workers", [1, 2])
 def test_eight_shards_that_start_at_the_same_instant(tmp_path: Path, workers: int) -> None:
     script(tmp_path, TASK, "task.py")
     (tmp_path / "wait").touch()

@@ -239,7 +239,7 @@ class Kinds(Experiment):
             yield {"y": kinds[self.kind]}
 
 
-@pytest.mark.parametrize("kind", ["decimal", "float64", "int64"])
+@sweep(1, "kind", ["decimal", "float64", "int64"])
 def test_values_of_any_number_type_mean_the_same_to_every_engine(kind: str, tmp_path: Path) -> None:
     def fates(space: Any, folder: str, *options: Any, **more: Any) -> list[Any]:
         found = space.run_all(
@@ -554,7 +554,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("kind", ["frames", "text", "huge"])
+@sweep(1, "kind", ["frames", "text", "huge"])
 def test_odd_steps_mean_the_same_after_a_crash(kind: str, tmp_path: Path) -> None:
     path = str(script(tmp_path, ODD_STEPS))
     (whole,) = tables(tmp_path, path, kind, "whole", "whole")

@@ -231,7 +231,7 @@ def test_a_search_is_taken_up_with_the_points_that_are_known(
     strategy.close()
 
 
-@pytest.mark.parametrize("kind", ["TPE", "CMAES", "NSGA2"])
+@sweep(1, "kind", ["TPE", "CMAES", "NSGA2"])
 def test_failures_refusals_and_other_points(kind: str) -> None:
     """Points that the sampler has not proposed, failures before the first score, refusals."""
     make, space, of = KINDS[kind]
@@ -276,7 +276,7 @@ def random_best(space: SearchSpace, of: Objective, trials: int, seed: int) -> fl
     return max(of(point)[0] for point in points)
 
 
-@pytest.mark.parametrize("kind", [TPE, CMAES])
+@sweep(1, "kind", [TPE, CMAES])
 def test_better_than_random(kind: type[SamplerStrategy]) -> None:
     seeds, trials = range(5), 60
     strategy = kind(maximize="y")

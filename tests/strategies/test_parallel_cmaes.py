@@ -64,7 +64,7 @@ def test_the_first_points_are_those_of_the_first_generation() -> None:
     space = SearchSpace(tuple(NumberRange(name, 0.0, 1.0) for name in NAMES))
     strategy = CMAES(minimize="y")
     shares: list[float] = []
-    for seed in range(12):
+    for seed in range(4):
         strategy.begin(space, seed)
         for trial in range(8):
             point = strategy.ask(trial)
