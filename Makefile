@@ -21,7 +21,8 @@ ifndef BESIDE
 endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-.PHONY: help demo test setup lint types docs tests test-thorough coverage bytecode format serve notebook page figures record lock test-torch test-lowest test-others test-browser test-cluster pictures bench-page \
+.PHONY: help demo test setup lint types mypy pyright docs tests test-thorough coverage bytecode format serve notebook \
+	page figures record lock test-torch test-lowest test-others test-browser test-cluster pictures bench-page \
 	test-python314 same-tables bench bench-quality clean
 
 help: ## this list
@@ -39,7 +40,7 @@ demo: $(VENV)/.ready-examples ## set up and run the digits experiment
 	$(RUN) examples/experiments/digits.py
 
 test: setup ## set up and check everything; the tests come last
-	@$(MAKE) --no-print-directory -j3 $(TOGETHER) BESIDE=1 lint types docs
+	@$(MAKE) --no-print-directory -j4 $(TOGETHER) BESIDE=1 lint types docs
 	@$(MAKE) --no-print-directory tests
 
 setup: $(VENV)/.ready-dev ## set up for work on superparams
@@ -48,8 +49,12 @@ lint: setup ## ruff, and no newer Python than 3.10 in the library
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 
-types: setup ## mypy and pyright, both strict
+types: mypy pyright ## mypy and pyright, both strict
+
+mypy: setup
 	$(BIN)/mypy
+
+pyright: setup
 	$(BIN)/pyright --pythonpath $(RUN)
 
 docs: setup ## the pages, strict, into site/
