@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,8 +35,12 @@ class Module:
         return self.path.name == "__init__.py"
 
 
+@cache
 def read_package(folder: Path) -> dict[str, Module]:
-    """Every module of the package in `folder`, by dotted name, with its imports resolved."""
+    """Every module of the package in `folder`, by dotted name, with its imports resolved.
+
+    Several test files read the same package: it is read once, and nobody changes what is read.
+    """
     modules: dict[str, Module] = {}
     for path in sorted(folder.rglob("*.py")):
         parts = list(path.relative_to(folder.parent).with_suffix("").parts)
@@ -60,9 +65,9 @@ def _imports(module: Module, known: set[str]) -> Iterator[Import]:
 
 def _statements(node: ast.AST, at_import: bool) -> Iterator[tuple[ast.AST, bool]]:
     for child in ast.iter_child_nodes(node):
-        inside = at_import and not isinstance(
-            child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-        )
+        if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            continue  # an expression holds no import
+        inside = at_import and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
         yield child, inside
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for part in child.body:
