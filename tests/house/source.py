@@ -36,11 +36,13 @@ class Module:
 
 
 @cache
-def read_package(folder: Path) -> dict[str, Module]:
-    """Every module of the package in `folder`, by dotted name, with its imports resolved.
+def library() -> dict[str, Module]:
+    """The modules of superparams, which are read once for all test files."""
+    return read_package(PACKAGE)
 
-    Several test files read the same package: it is read once, and nobody changes what is read.
-    """
+
+def read_package(folder: Path) -> dict[str, Module]:
+    """Every module of the package in `folder`, by dotted name, with its imports resolved."""
     modules: dict[str, Module] = {}
     for path in sorted(folder.rglob("*.py")):
         parts = list(path.relative_to(folder.parent).with_suffix("").parts)

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from source import PACKAGE, Module, read_package
+from source import PACKAGE, Module, library, read_package
 
 CLASSES = {"declare.params": "Params", "declare.experiment": "Experiment"}
 INSTANCES = {"space", "setting", "group", "instance", "point", "twin", "cls", "experiment", "other"}
 INSTANCES_IN_DECLARE = {*INSTANCES, "params"}  # in other rooms, a dict of parameters
 
-MODULES = read_package(PACKAGE)
+MODULES = library()
 
 
 def body_of(module: Module, name: str) -> list[ast.stmt]:

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from source import PACKAGE, Module, read_package
+from source import PACKAGE, Module, library, read_package
 
 # The name of the open fields stands in `space.groups`, which `declare` is built on.
 HOMES = ("declare.instance_state", "space.groups")
 NAME = re.compile(r"~\w+")
 ASKED_OF_TEXT = ("startswith", "removeprefix")
 
-MODULES = read_package(PACKAGE)
+MODULES = library()
 
 
 def names_in(tree: ast.AST) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from source import PACKAGE, ROOT, Module, read_package
+from source import PACKAGE, ROOT, Module, library, read_package
 
 # The rooms of the house, from the ground up, as the table of docs/inside.md lists them.
 ROOMS = tuple(
@@ -47,7 +47,7 @@ BUILT_ON = {"clusters": "processes"}
 # What values are made of: keys, payload and tables each know something about them.
 DATA = {"numpy", "pandas", "polars", "torch"}
 
-MODULES = read_package(PACKAGE)
+MODULES = library()
 
 
 def room_of(name: str) -> str:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from source import PACKAGE, Module, read_package
+from source import PACKAGE, Module, library, read_package
 
-MODULES = read_package(PACKAGE)
+MODULES = library()
 
 
 def named_modules(modules: Mapping[str, Module], package: str) -> Iterator[tuple[str, str]]:
