@@ -79,9 +79,9 @@ class Rounds:
             if smaller.way == cell.way and easier(smaller, cell) and (bad := tally.bad):
                 over = f"over {self.scale.patience(smaller.work):g} s"
                 return bad.reason or (over if bad.fate == "over" else bad.fate)
-        if cell.work in FROM_RESULTS and not self.prepared(cell):
-            return "no results"
-        return "" if self.elapsed < self.scale.minutes * 60 else "no time left"
+        if self.elapsed > self.scale.minutes * 60:
+            return "no time left"
+        return "no results" if cell.work in FROM_RESULTS and not self.prepared(cell) else ""
 
     def prepared(self, cell: Cell) -> bool:
         """Whether there are results of this size to read; those of a large run are made for it."""

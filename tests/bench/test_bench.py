@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ import pytest
 from runs import environment, output
 
 from benchmarks.peers import catalog, memory, process, report, summary, table, task, ways
-from benchmarks.peers.rounds import easier
-from benchmarks.peers.scale import FULL, QUICK, Cell
-from benchmarks.peers.turn import Sample, checked
+from benchmarks.peers.rounds import Rounds, easier
+from benchmarks.peers.scale import FULL, QUICK, TINY, Cell
+from benchmarks.peers.turn import Bench, Sample, checked
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -275,6 +276,16 @@ def test_all_rounds_would_end_in_time() -> None:
     last = process.STARTING + FULL.patience("memory") + process.CLOSING + 3 * process.GRACE
     assert FULL.minutes * 60 + last < 30 * 60
     assert QUICK.minutes * 60 + last < 10 * 60
+
+
+def test_nothing_is_prepared_when_the_time_is_over() -> None:
+    """Results to go on from, or to read, may take a minute to make."""
+    bench = Bench(replace(TINY, minutes=0.0))
+    rounds = Rounds(bench.scale, {"superparams"}, {"go-on", "read"}, bench)
+    rounds.measure()
+    bench.close()
+    assert {tally.note for tally in rounds.tallies.values()} == {"no time left"}
+    assert (bench.runs, len(rounds.tallies)) == (0, 4)
 
 
 class TestReport:
