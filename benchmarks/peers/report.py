@@ -133,6 +133,10 @@ ADDED = """\
 This table is of another day than the others: {date}, by `{command}`{machine}{busy}.
 {versions}.
 """
+BUSY_HEAD = """\
+The machine was busy with other work when this began ({load:.0f} processes wanted its cores): times
+compare with each other, and with no other machine.
+"""
 BUSY = """; the machine was busy with other work ({load:.0f} processes wanted its \
 {cores} cores), so its times compare with each other, and with no other table"""
 
@@ -167,7 +171,7 @@ def report(results: dict[str, Any]) -> str:
         (CLUSTER, ("cluster", "cluster-naps")),
         (PAGE, "page"),
     )
-    parts = [HEAD]
+    parts = [HEAD, *([BUSY_HEAD.format(**results)] if is_busy(results) else [])]
     for text, names in timed:
         every = [names] if isinstance(names, str) else names
         found = works(records, *every)
@@ -193,10 +197,15 @@ def later(results: dict[str, Any], work: str) -> list[str]:
             same = one["machine"] == results["machine"]
             machine = "" if same else f", on another machine: {one['machine']}"
             cores = int(one["machine"].split()[0])
-            busy = BUSY.format(load=one["load"], cores=cores) if one["load"] > cores else ""
+            busy = BUSY.format(load=one["load"], cores=cores) if is_busy(one) else ""
             told = {**one, "versions": versions, "machine": machine, "busy": busy}
             return [ADDED.format(**told)]
     return []
+
+
+def is_busy(measured: dict[str, Any]) -> bool:
+    """Whether more processes wanted processors than there are, when it began."""
+    return bool(measured.get("load", 0) > int(measured["machine"].split()[0]))
 
 
 def grids(records: list[Record], limit: float) -> list[str]:

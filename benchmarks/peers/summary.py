@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import Any
 
 from benchmarks.peers import catalog, task
-from benchmarks.peers.report import fate, is_equal, kept, rule, span
+from benchmarks.peers.report import fate, is_busy, is_equal, kept, rule, span
 from benchmarks.peers.scale import FULL, GIB
 from benchmarks.peers.table import Record, amount, number
 
@@ -75,11 +75,6 @@ def summary(results: dict[str, Any]) -> str:
     ]
     note = fill(noted(results, busy).replace("\n", " "), WIDTH, break_on_hyphens=False)
     return "\n".join([*lines, "", note, ""])
-
-
-def is_busy(later: dict[str, Any]) -> bool:
-    """Whether more processes wanted processors than there are."""
-    return bool(later["load"] > int(later["machine"].split()[0]))
 
 
 def tools(cells: list[Record]) -> dict[str, list[Record]]:

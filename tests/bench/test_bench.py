@@ -172,6 +172,8 @@ def test_a_busy_machine_is_told(load: float, is_busy: bool) -> None:
     kept = {**given(cell("asha", "tune", [sample(9.0)], 100)), "added": [later]}
     shown = "busy with other work (9 processes wanted its 2 cores)"
     assert (shown in report.report(kept)) == is_busy
+    whole = {**given(cell("asha", "tune", [sample(9.0)], 100)), "load": load}
+    assert ("busy with other work when this began" in report.report(whole)) == is_busy
 
 
 def test_what_is_written_names_no_place(tmp_path: Path) -> None:
