@@ -128,7 +128,7 @@ def refuse_no_repetition(over: Sequence[str], params: Sequence[str]) -> None:
                 f"average({shown}): {shown} is no name of a column; name the columns of the "
                 f"repetitions, as in average({params[0] if params else 'seed'!r})"
             )
-        if name not in params and not any(one.startswith(f"{name}.") for one in params):
+        if name not in params and not any(param.startswith(f"{name}.") for param in params):
             raise StoreError(f"average({name!r}): {unknown_column(name, params)}")
 
 
@@ -155,13 +155,13 @@ def averages_of(
     """
     inside = tuple(f"{name}." for name in over)
     repeated = [name for name in params if name in over or name.startswith(inside)]
-    kept = [name for name in params if name not in repeated]
+    shared = [name for name in params if name not in repeated]
     extra = [
         name
         for name, is_needed in (("row", _has_frames(table)), ("code", by_code))
         if is_needed and name not in params
     ]
-    kept, groups = _grouped(table, [*kept, *extra], [*repeated, *extra], set(derived))
+    shared, groups = _grouped(table, [*shared, *extra], [*repeated, *extra], set(derived))
     numeric = [name for name in results if _is_number(table.schema.field(name).type)]
     is_done, is_stopped = (
         pc.equal(table.column("status"), plain_scalar(status, pa.string()))
@@ -173,39 +173,39 @@ def averages_of(
         "done": pc.cast(is_done, pa.int64()),
         "stopped": pc.cast(is_stopped, pa.int64()),
     }
-    wanted: list[Any] = [(_PLACE, "min", None), (_PLACE, "count", None)]
-    wanted += [("done", "sum", None), ("stopped", "sum", None)]
+    aggregations: list[Any] = [(_PLACE, "min", None), (_PLACE, "count", None)]
+    aggregations += [("done", "sum", None), ("stopped", "sum", None)]
     for n, name in enumerate(numeric):
         column = table.column(name)
         column = pc.if_else(is_done, column, plain_scalar(None, column.type))
         columns[f"{n}"], columns[f"{n} float"] = _numbers(column)
-        wanted += [(f"{n} float", "mean", None)]
-        wanted += [(f"{n} float", "stddev", pc.VarianceOptions(ddof=1))]
-        wanted += [(f"{n}", how, None) for how in ("count", "min", "max")]
-    grouped = pa.table(columns).group_by("group", use_threads=False).aggregate(wanted)
+        aggregations += [(f"{n} float", "mean", None)]
+        aggregations += [(f"{n} float", "stddev", pc.VarianceOptions(ddof=1))]
+        aggregations += [(f"{n}", how, None) for how in ("count", "min", "max")]
+    grouped = pa.table(columns).group_by("group", use_threads=False).aggregate(aggregations)
     grouped = grouped.sort_by(f"{_PLACE}_min")
-    rows = table.select(kept).take(grouped.column(f"{_PLACE}_min"))
+    rows = table.select(shared).take(grouped.column(f"{_PLACE}_min"))
     return _named(rows, grouped, numeric)
 
 
 def _grouped(
-    table: pa.Table, kept: Sequence[str], repeated: Sequence[str], derived: set[str]
+    table: pa.Table, shared: Sequence[str], repeated: Sequence[str], derived: set[str]
 ) -> tuple[list[str], list[int]]:
     """The columns of the averages, and the number of the average to which each row belongs.
 
     A derived column that differs between repetitions is left out. If it distinguishes settings, as
     when calls have fixed it, it is a column as any other.
     """
-    codes = {name: _codes(table.column(name)) for name in dict.fromkeys([*kept, *repeated])}
-    plain = [name for name in kept if name not in derived]
+    codes = {name: _codes(table.column(name)) for name in dict.fromkeys([*shared, *repeated])}
+    plain = [name for name in shared if name not in derived]
     groups = _numbered([codes[name] for name in plain], table.num_rows)
     n_groups = len(set(groups))
     each = _numbered([groups, *(codes[name] for name in repeated)], table.num_rows)
     if len(set(each)) < table.num_rows:
-        return list(kept), _numbered([codes[name] for name in kept], table.num_rows)
+        return list(shared), _numbered([codes[name] for name in shared], table.num_rows)
     constant = [
         name
-        for name in kept
+        for name in shared
         if name in plain or len(set(zip(groups, codes[name], strict=True))) == n_groups
     ]
     return constant, groups
@@ -213,7 +213,7 @@ def _grouped(
 
 def _named(rows: pa.Table, grouped: pa.Table, numeric: Sequence[str]) -> pa.Table:
     """The rows with the statistics of each group, under names that are not taken."""
-    taken = {*rows.column_names, *numeric}
+    labels = {*rows.column_names, *numeric}
     fields, columns = list(rows.schema), list(rows.columns)
 
     def add(name: str, column: Any) -> None:
@@ -228,20 +228,20 @@ def _named(rows: pa.Table, grouped: pa.Table, numeric: Sequence[str]) -> pa.Tabl
         values = (deviation, count, grouped.column(f"{n}_min"), grouped.column(f"{n}_max"))
         add(name, grouped.column(f"{n} float_mean"))
         for statistic, column in zip(_STATISTICS, values, strict=True):
-            add(_free(f"{name}_{statistic}", taken), column)
+            add(_free(f"{name}_{statistic}", labels), column)
     done, stopped = grouped.column("done_sum"), grouped.column("stopped_sum")
-    add(_free("done", taken), done)
+    add(_free("done", labels), done)
     if pc.any(pc.greater(stopped, plain_scalar(0, pa.int64()))).as_py():
-        add(_free("stopped", taken), stopped)
-    ended = pc.add(done, stopped)
-    add(_free("failed", taken), pc.subtract(grouped.column(f"{_PLACE}_count"), ended))
+        add(_free("stopped", labels), stopped)
+    n_with_result = pc.add(done, stopped)
+    add(_free("failed", labels), pc.subtract(grouped.column(f"{_PLACE}_count"), n_with_result))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
+def _free(name: str, labels: set[str]) -> str:
+    while name in labels:
         name += "_"
-    taken.add(name)
+    labels.add(name)
     return name
 
 
@@ -263,10 +263,10 @@ def _numbers(column: pa.ChunkedArray) -> tuple[Any, Any]:
 
 def _numbered(columns: Sequence[Sequence[Any]], size: int) -> list[int]:
     """A number for each row: the same for rows with the same values in all columns."""
-    known: dict[tuple[Any, ...], int] = {}
+    numbers: dict[tuple[Any, ...], int] = {}
     if not columns:
         return [0] * size
-    return [known.setdefault(row, len(known)) for row in zip(*columns, strict=True)]
+    return [numbers.setdefault(row, len(numbers)) for row in zip(*columns, strict=True)]
 
 
 def _codes(column: pa.ChunkedArray) -> list[Any]:

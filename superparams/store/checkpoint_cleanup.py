@@ -36,32 +36,32 @@ class CheckpointCleanup:
     codes: Sequence[str]
     in_space: Callable[[Sequence[str]], set[str]]
 
-    def unneeded(self, before: Index, after: Index, kept: list[str]) -> list[Path]:
+    def unneeded(self, before: Index, after: Index, reasons: list[str]) -> list[Path]:
         """The folders that go.
 
         Args:
             before: The newest outcomes as they are.
             after: The newest outcomes once those are taken out that go.
-            kept: Takes a note if all stay.
+            reasons: Takes a note if all stay.
         """
         if not self.codes:
-            kept.append("checkpoints: the code as it is now is not known")
+            reasons.append("checkpoints: the code as it is now is not known")
             return []
         folders = [path for of_key in self._of_keys() for path in _folders_in(of_key)]
         keys = list(dict.fromkeys(path.parent.name for path in folders))
         was_recorded = _recorded(keys, before).keys()
         now = _recorded(keys, after)
         done = {key: code for key, (status, code) in now.items() if status == _DONE}
-        begun = {key for key in keys if key in now or key not in was_recorded}
-        begun -= {key for key, code in done.items() if code in self.codes}
-        wanted = self.in_space(sorted(begun)) if begun else set[str]()
+        unfinished = {key for key in keys if key in now or key not in was_recorded}
+        unfinished -= {key for key, code in done.items() if code in self.codes}
+        needed = self.in_space(sorted(unfinished)) if unfinished else set[str]()
         are_kept = any(run.manifest().get(KEPT) for run in run_folders(self.root)[-1:])
 
         def stays(path: Path) -> bool:
             key, code = path.parent.name, path.name
             if are_kept and done.get(key) == code:
                 return True
-            return key in wanted and code in self.codes
+            return key in needed and code in self.codes
 
         return [path for path in folders if not stays(path)]
 
@@ -84,9 +84,9 @@ def _folders_in(folder: Path) -> Iterator[Path]:
 def _recorded(keys: Sequence[str], index: Index) -> dict[str, tuple[int, str | None]]:
     """The status and the code of the newest outcome of those that have one."""
     places = pc.index_in(keys_of(keys), value_set=index.keys)
-    found: dict[str, tuple[int, str | None]] = {}
+    outcomes: dict[str, tuple[int, str | None]] = {}
     for key, place in zip(keys, places.to_pylist(), strict=True):
         if place is not None:
             status, code = index.status[place].as_py(), index.code[place].as_py()
-            found[key] = status, None if code is None else index.codes[code]
-    return found
+            outcomes[key] = status, None if code is None else index.codes[code]
+    return outcomes

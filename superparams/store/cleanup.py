@@ -142,15 +142,15 @@ def plan_cleaning(
     exclusions = _exclusions(before, codes if stale else None, failed)
     after = read_index(root, exclusions=exclusions) if exclusions else before
     excluded = _excluded(before, exclusions)
-    kept: list[str] = []
-    runs = list(_superseded_runs(root, after, kept))
-    settings = list(_unrecorded_settings(root, before, after, in_space, kept))
+    reasons: list[str] = []
+    runs = list(_superseded_runs(root, after, reasons))
+    settings = list(_unrecorded_settings(root, before, after, in_space, reasons))
     left_over = list(_left_over(root, {run.path for run in runs}))
     checkpoints: list[Path] = []
-    if _has_checkpoints(root, kept):
+    if _has_checkpoints(root, reasons):
         cleanup = CheckpointCleanup(root, codes or (code_now() if code_now else ()), in_space)
         left_over += cleanup.left_over()
-        checkpoints = cleanup.unneeded(before, after, kept)
+        checkpoints = cleanup.unneeded(before, after, reasons)
     return Cleaning(
         root,
         runs,
@@ -160,7 +160,7 @@ def plan_cleaning(
         outcomes=excluded.true_count,
         uncovered=pc.is_in(before.keys.filter(excluded), value_set=after.keys).true_count,
         size=sum(map(size_of, _paths(runs, settings, checkpoints, left_over))),
-        kept=kept,
+        kept=reasons,
         exclusions=exclusions,
         run_names=run_names,
     )
@@ -187,10 +187,10 @@ def _exclusions(index: Index, codes: Sequence[str] | None, failures: bool) -> Ex
 
 def _excluded(index: Index, exclusions: Exclusions) -> pa.Array:
     """A mask of the settings whose newest outcome is taken out."""
-    places = [at for at, name in enumerate(index.runs) if name in exclusions.runs]
+    places = [place for place, name in enumerate(index.runs) if name in exclusions.runs]
     mask = pc.is_in(index.run, value_set=plain_array(places, pa.int64()))
     if exclusions.codes:
-        codes = [at for at, code in enumerate(index.codes) if code in exclusions.codes]
+        codes = [place for place, code in enumerate(index.codes) if code in exclusions.codes]
         mask = pc.or_(mask, pc.is_in(index.code, value_set=plain_array(codes, index.code.type)))
     if exclusions.failures:
         mask = pc.or_(mask, pc.not_equal(index.status, plain_scalar(0, pa.int8())))
@@ -200,53 +200,53 @@ def _excluded(index: Index, exclusions: Exclusions) -> pa.Array:
 # ---- what goes
 
 
-def _superseded_runs(root: Path, index: Index, kept: list[str]) -> Iterator[RunFolder]:
+def _superseded_runs(root: Path, index: Index, reasons: list[str]) -> Iterator[RunFolder]:
     """The runs that made no newest outcome."""
     needed: set[str] = {index.runs[place] for place in index.run.unique().to_pylist()}
-    for run in _run_folders(root, kept):
+    for run in _run_folders(root, reasons):
         if run.name in needed:
             continue
         if run.state() == "running":
-            kept.append(f"run {run.name}: {_why_running(run)}")
+            reasons.append(f"run {run.name}: {_why_running(run)}")
         elif run.manifest() or _is_old(run.path):  # one without may be about to begin
             yield run
 
 
-def _run_folders(root: Path, kept: list[str] | None = None) -> Iterator[RunFolder]:
+def _run_folders(root: Path, reasons: list[str] | None = None) -> Iterator[RunFolder]:
     """The run folders that are no links."""
     for path in _entries(root / "runs"):
         if _is_folder(path):
             yield RunFolder(path)
-        elif path.is_symlink() and kept is not None:
-            kept.append(f"runs/{path.name}: it is a link")
+        elif path.is_symlink() and reasons is not None:
+            reasons.append(f"runs/{path.name}: it is a link")
 
 
 def _unrecorded_settings(
-    root: Path, before: Index, after: Index, in_space: InSpace, kept: list[str]
+    root: Path, before: Index, after: Index, in_space: InSpace, reasons: list[str]
 ) -> Iterator[Path]:
     """Folders of settings of which nothing is recorded any more, and nothing is to come."""
     folder = root / "settings"
     paths = {x.name: x for x in _entries(folder) if _KEY.fullmatch(x.name) and _is_folder(x)}
     if folder.is_symlink() and next(folder.iterdir(), None):
-        kept.append("settings: it is a link")
+        reasons.append("settings: it is a link")
     keys = _not_recorded(list(paths), after)
     if not keys:
         return
     if _running(root):
-        kept.append("folders of settings: a run is going on")
+        reasons.append("folders of settings: a run is going on")
         return
     # Of these, nothing was recorded yet: they may hold what the next run takes up from.
-    begun = in_space(_not_recorded(keys, before))
-    yield from (paths[key] for key in keys if key not in begun)
+    unfinished = in_space(_not_recorded(keys, before))
+    yield from (paths[key] for key in keys if key not in unfinished)
 
 
-def _has_checkpoints(root: Path, kept: list[str]) -> bool:
+def _has_checkpoints(root: Path, reasons: list[str]) -> bool:
     """Whether there are checkpoints that may be removed."""
     folder = root / CHECKPOINTS
     if folder.is_symlink():
-        kept.append(f"{CHECKPOINTS}: it is a link")
+        reasons.append(f"{CHECKPOINTS}: it is a link")
     elif folder.exists() and _running(root):
-        kept.append("checkpoints: a run is going on")
+        reasons.append("checkpoints: a run is going on")
     else:
         return folder.exists()
     return False

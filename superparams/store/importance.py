@@ -263,12 +263,12 @@ def _settings(rows: Rows, fields: Sequence[str], column: str) -> _Settings:
 def _owners(rows: Rows, table: pa.Table, fields: Sequence[str]) -> dict[str, pa.Array | None]:
     """Which rows have each field; a cell with a value tells it where the run did not record it."""
     owners = FieldOwners(rows)
-    found: dict[str, pa.Array | None] = dict.fromkeys(fields)
+    masks: dict[str, pa.Array | None] = dict.fromkeys(fields)
     for name in fields:
         if "." in name:
             mask = pc.coalesce(flat(owners.has(name)), flat(pc.is_valid(table.column(name))))
-            found[name] = None if pc.all(mask).as_py() else mask
-    return found
+            masks[name] = None if pc.all(mask).as_py() else mask
+    return masks
 
 
 def _compared(settings: _Settings, names: Sequence[str], among: str) -> list[_Entry]:

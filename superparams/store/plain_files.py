@@ -103,13 +103,13 @@ def refuse_holes(file: BinaryIO, start: int, end: int) -> None:
     """Raise OSError when the holes in a part of a file exceed a GiB in total."""
     if end - start <= MOST_HOLES:
         return
-    holes, at = 0, start
-    while at < end and holes <= MOST_HOLES:
-        data = min(next_data(file, at), end)
-        holes += data - at
+    holes, position = 0, start
+    while position < end and holes <= MOST_HOLES:
+        data = min(next_data(file, position), end)
+        holes += data - position
         hole = _position(file, data, "SEEK_HOLE") if data < end else end
-        if hole is None or hole <= at:  # the system cannot tell
+        if hole is None or hole <= position:  # the system cannot tell
             break
-        at = hole
+        position = hole
     if holes > MOST_HOLES:
         raise OSError(errno.EFBIG, f"has {end - start:,} bytes, most of which are holes")

@@ -279,16 +279,16 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         columns = tuple(over) or self.repeats
         refuse_no_repetition(columns, self.params)
         is_current = self.is_code_known and not (stale or self._is_of_stale)
-        kept = rows.filter(pc.invert(rows.column(self.stale_name))) if is_current else rows
+        selected = rows.filter(pc.invert(rows.column(self.stale_name))) if is_current else rows
         averages = averages_of(
-            kept,
+            selected,
             columns,
             params=self.params,
             results=self.results,
             derived=recorded_derived(self.root) if self.of is None else derived_of(self.of),
             by_code=not is_current and len(rows.column("code").unique()) > 1,
         )
-        n_stale = rows.num_rows - kept.num_rows
+        n_stale = rows.num_rows - selected.num_rows
         return Averages(averages, columns, self.root, self.goal, n_stale=n_stale)
 
     @property

@@ -58,13 +58,13 @@ class StepTable(WholeTable):
         """
         key = key_given("steps", row)
         keys: list[str] = pc.unique(self._rows.columns("key").column(0)).to_pylist()
-        found = [one for one in keys if one.startswith(key)]
-        if len(found) != 1:
-            what = f"{len(found)} settings have" if found else "no setting has"
+        matching = [candidate for candidate in keys if candidate.startswith(key)]
+        if len(matching) != 1:
+            what = f"{len(matching)} settings have" if matching else "no setting has"
             raise StoreError(f"{what} a key that begins with {key!r} among these results")
-        wanted = plain_scalar(found[0], pa.string())
+        matching_key = plain_scalar(matching[0], pa.string())
         rows = self._rows
-        selected = rows.selected(lambda: pc.equal(rows.columns("key").column(0), wanted))
+        selected = rows.selected(lambda: pc.equal(rows.columns("key").column(0), matching_key))
         return StepTable(self._root, selected, self._code)
 
     def by_key(self) -> dict[str, list[dict[str, Any]]]:
@@ -80,11 +80,11 @@ class StepTable(WholeTable):
         rows: list[dict[str, Any]] = [
             dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
         ] or [{} for _ in range(steps.num_rows)]
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_key: dict[str, list[dict[str, Any]]] = {}
         places: list[int] = steps.column("owner").to_pylist()
         for owner, row in zip(places, rows, strict=True):
-            found.setdefault(keys[owner], []).append(row)
-        return found
+            by_key.setdefault(keys[owner], []).append(row)
+        return by_key
 
     @cached_property
     def _params(self) -> dict[str, pa.Field]:
@@ -156,14 +156,14 @@ def _is_last_of_moment(steps: pa.Table) -> pa.Array:
 
 def _labels(params: Iterable[str], fields: Iterable[str]) -> list[str]:
     """The names of the columns of parameters and of fields; no two are the same."""
-    taken: set[str] = set(OWN)
+    used: set[str] = set(OWN)
     labels: list[str] = []
     named = [(name, PARAM + name) for name in params]
     named += [(name.removeprefix(FIELD), name) for name in fields]
     for plain, whole in named:
-        label = plain if plain and plain not in taken else whole
-        while label in taken:
+        label = plain if plain and plain not in used else whole
+        while label in used:
             label += "~"
-        taken.add(label)
+        used.add(label)
         labels.append(label)
     return labels

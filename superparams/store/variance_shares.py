@@ -156,14 +156,14 @@ def _estimated(factors: Sequence[Factor], values: pa.Array, variance: float) -> 
     noise, whole = left / spare, n_settings * variance
     alone: list[float] = []
     for factor, term, count in zip(binned, terms, counts, strict=True):
-        found = sum(n * x * x for n, x in zip(count, term, strict=True))
-        alone.append(max(0.0, found - (factor.size - 1) * noise) / whole)
+        explained = sum(n * x * x for n, x in zip(count, term, strict=True))
+        alone.append(max(0.0, explained - (factor.size - 1) * noise) / whole)
     totals = list(alone)
     for first, second in combinations(range(len(binned)), 2):
         share = _pair_share(binned[first], binned[second], rest, left, spare) / whole
         totals[first] += share
         totals[second] += share
-    return [_share(total, one) for total, one in zip(totals, alone, strict=True)]
+    return [_share(total, own) for total, own in zip(totals, alone, strict=True)]
 
 
 def _binned(factors: Sequence[Factor], n_settings: int) -> list[Factor]:
@@ -214,18 +214,18 @@ def _additive_terms(
     close = CLOSE * float(pc.max(pc.abs(values)).as_py())
     for _ in range(MOST_SWEEPS):
         change = 0.0
-        for one, term in enumerate(terms):
-            fitted: list[float] = list(sums[one])
-            for other, rows in tables[one]:
+        for first, term in enumerate(terms):
+            fitted: list[float] = list(sums[first])
+            for other, rows in tables[first]:
                 weights = terms[other]
                 fitted = [
                     x - sum(map(mul, row, weights)) for x, row in zip(fitted, rows, strict=True)
                 ]
-            fitted = [x / n for x, n in zip(fitted, counts[one], strict=True)]
-            middle = sum(map(mul, fitted, counts[one])) / len(values)
+            fitted = [x / n for x, n in zip(fitted, counts[first], strict=True)]
+            middle = sum(map(mul, fitted, counts[first])) / len(values)
             fitted = [x - middle for x in fitted]
             change = max(change, *(abs(x - y) for x, y in zip(fitted, term, strict=True)))
-            terms[one] = fitted
+            terms[first] = fitted
         if change <= close:
             break
     return terms
@@ -234,35 +234,35 @@ def _additive_terms(
 def _pair_counts(factors: Sequence[Factor]) -> list[list[tuple[int, list[list[int]]]]]:
     """For each factor and each other one, how many settings have each pair of their values."""
     tables: list[list[tuple[int, list[list[int]]]]] = [[] for _ in factors]
-    for one, other in combinations(range(len(factors)), 2):
+    for first, other in combinations(range(len(factors)), 2):
         width = factors[other].size
-        pairs = _paired(factors[one].codes, factors[other].codes, width)
-        cells = _counts(Factor(pairs, factors[one].size * width))
+        pairs = _paired(factors[first].codes, factors[other].codes, width)
+        cells = _counts(Factor(pairs, factors[first].size * width))
         rows = [cells[start : start + width] for start in range(0, len(cells), width)]
-        tables[one].append((other, rows))
-        tables[other].append((one, [list(column) for column in zip(*rows, strict=True)]))
+        tables[first].append((other, rows))
+        tables[other].append((first, [list(column) for column in zip(*rows, strict=True)]))
     return tables
 
 
-def _pair_share(one: Factor, other: Factor, rest: pa.Array, left: float, spare: int) -> float:
+def _pair_share(factor: Factor, other: Factor, rest: pa.Array, left: float, spare: int) -> float:
     """The sum of squares that a pair of fields explains of the rest, beyond noise."""
-    pairs = factor_of(_paired(one.codes, other.codes, other.size))
-    extra = pairs.size - one.size - other.size + 1
+    pairs = factor_of(_paired(factor.codes, other.codes, other.size))
+    extra = pairs.size - factor.size - other.size + 1
     if extra <= 0 or extra >= spare:
         return 0.0
     means = _means(pairs, rest).to_pylist()
-    found = sum(n * x * x for n, x in zip(_counts(pairs), means, strict=True))
-    by_noise = extra * max(0.0, left - found) / (spare - extra)
+    explained = sum(n * x * x for n, x in zip(_counts(pairs), means, strict=True))
+    by_noise = extra * max(0.0, left - explained) / (spare - extra)
     limit = by_noise * (1 + NOISE * math.sqrt(2 / extra))
-    return found - by_noise if found > limit else 0.0
+    return explained - by_noise if explained > limit else 0.0
 
 
 # ---- sums
 
 
-def _paired(one: pa.Array, other: pa.Array, size: int) -> pa.Array:
+def _paired(first: pa.Array, other: pa.Array, size: int) -> pa.Array:
     """A number for each pair of codes, where the second are below `size`."""
-    return pc.add(pc.multiply(one, plain_scalar(size, pa.int64())), other)
+    return pc.add(pc.multiply(first, plain_scalar(size, pa.int64())), other)
 
 
 def _sums(groups: Factor, values: pa.Array) -> pa.Array:
@@ -282,8 +282,10 @@ def _means(groups: Factor, values: pa.Array) -> pa.Array:
 def _counts(factor: Factor) -> list[int]:
     """How many settings have each of the values."""
     counts = [0] * factor.size
-    found = pc.value_counts(factor.codes)
-    for code, n in zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True):
+    value_counts = pc.value_counts(factor.codes)
+    for code, n in zip(
+        value_counts.field(0).to_pylist(), value_counts.field(1).to_pylist(), strict=True
+    ):
         counts[code] = n
     return counts
 

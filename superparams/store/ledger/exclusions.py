@@ -47,14 +47,14 @@ class Exclusions:
 
     def kept_in(self, batch: pa.RecordBatch) -> pa.Array:
         """A mask of the outcomes in a batch of a ledger that are kept."""
-        kept = pa.repeat(plain_scalar(True, pa.bool_()), batch.num_rows)
+        mask = pa.repeat(plain_scalar(True, pa.bool_()), batch.num_rows)
         if self.failures:
             failures = plain_array(list(FAILURES), pa.string())
-            kept = pc.invert(pc.is_in(batch.column("status"), value_set=failures))
+            mask = pc.invert(pc.is_in(batch.column("status"), value_set=failures))
         if self.codes and CODE in batch.schema.names:
             codes = plain_array(sorted(self.codes), pa.string())
-            kept = pc.and_(kept, pc.invert(pc.is_in(batch.column(CODE), value_set=codes)))
-        return kept
+            mask = pc.and_(mask, pc.invert(pc.is_in(batch.column(CODE), value_set=codes)))
+        return mask
 
 
 NO_EXCLUSIONS = Exclusions()
@@ -90,19 +90,19 @@ def _removed(run: RunFolder, exclusions: Exclusions) -> dict[int, int]:
 
 def _is_step_kept(batch: pa.RecordBatch, removed: Mapping[int, int]) -> pa.Array:
     columns = [batch.column(name).to_pylist() for name in ("index", "attempt")]
-    kept = [attempt > removed.get(index, 0) for index, attempt in zip(*columns, strict=True)]
-    return plain_array(kept, pa.bool_())
+    mask = [attempt > removed.get(index, 0) for index, attempt in zip(*columns, strict=True)]
+    return plain_array(mask, pa.bool_())
 
 
-def _remove(folder: Path, kept: Kept) -> None:
+def _remove(folder: Path, mask_of: Kept) -> None:
     for path in ledger_files(folder):
-        masks = (kept(entry.batch) for entry in read_file(path))
+        masks = (mask_of(entry.batch) for entry in read_file(path))
         if all(mask.true_count == len(mask) for mask in masks):
             continue
         unfinished = part_of(path)
         try:
             with open(path, "rb") as old, open(unfinished, "wb") as new:
-                _rewrite(path, old, new, kept)
+                _rewrite(path, old, new, mask_of)
                 new.flush()
                 os.fsync(new.fileno())
             replace_durably(unfinished, path)
@@ -112,13 +112,13 @@ def _remove(folder: Path, kept: Kept) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _rewrite(path: Path, old: BinaryIO, new: BinaryIO, kept: Kept) -> None:
+def _rewrite(path: Path, old: BinaryIO, new: BinaryIO, mask_of: Kept) -> None:
     has_schema = False
     for entry in read_file(path):
         if not has_schema:
             new.write(old.read(entry.offset))
             has_schema = True
-        new.write(_kept_message(entry, old, kept(entry.batch)))
+        new.write(_kept_message(entry, old, mask_of(entry.batch)))
     new.write(END)
 
 

@@ -273,9 +273,9 @@ class _FileReader:
 
     def _next_intact(self, offset: int) -> int:
         """The offset of the next intact message; the size of the file if there is none."""
-        at = offset + 1
-        while (at := next_data(self.file, at)) < self.size:
-            self.file.seek(at)
+        position = offset + 1
+        while (position := next_data(self.file, position)) < self.size:
+            self.file.seek(position)
             part = self.file.read(_CHUNK + len(END))
             for begin in _BEGINNING.finditer(part):
                 if begin.start() >= _CHUNK:
@@ -283,10 +283,10 @@ class _FileReader:
                 if self.bytes_read > _MOST_READS * self.size + (64 << 20):
                     return self.size  # a hostile file, to be searched for ever
                 with contextlib.suppress(DamageError):
-                    start = at + begin.start()
+                    start = position + begin.start()
                     if self._message(start) != END or start + len(END) == self.size:
                         return start
-            at += _CHUNK
+            position += _CHUNK
         return self.size
 
     def _warn(self, start: int, end: int, error: DamageError) -> None:
@@ -320,7 +320,7 @@ def _missing(schema: pa.Schema) -> list[OutcomeColumn]:
             raise DamageError(f"the schema has no column {column.name!r}")
         if not places:
             missing.append(column)
-    if any(schema.field(at).type != pa.string() for at in schema.get_all_field_indices(CODE)):
+    if any(schema.field(place).type != pa.string() for place in schema.get_all_field_indices(CODE)):
         raise DamageError(f"the schema has another column {CODE!r} than ours")
     return missing
 

@@ -104,23 +104,23 @@ class FieldPlace(NamedTuple):
     naming_axis: Axis | None  # the axis that names its values, if any
 
 
-def field_places(of: object) -> Iterator[FieldPlace]:
+def field_places(holder: object) -> Iterator[FieldPlace]:
     """The fields of a space, or of a class as it is declared, those of groups included."""
-    yield from _field_places(of, "", "", {})
+    yield from _field_places(holder, "", "", {})
 
 
 def _field_places(
-    of: object, prefix: str, owner: str, condition: dict[str, str]
+    holder: object, prefix: str, owner: str, condition: dict[str, str]
 ) -> Iterator[FieldPlace]:
-    cls: type[Any] = of if isinstance(of, type) else of.__class__
-    own: Mapping[str, Any] = {} if of is cls else of.__dict__
+    cls: type[Any] = holder if isinstance(holder, type) else holder.__class__
+    own: Mapping[str, Any] = {} if holder is cls else holder.__dict__
     for name, field in recorded_fields(cls).items():
-        value = own.get(name, declaration_on(of, field))
+        value = own.get(name, declaration_on(holder, field))
         if isinstance(value, Value):
             if value.factory is not None:
                 continue
             value = DERIVED if value.given is REQUIRED else value.given
-        column, axis = prefix + name, naming(of, field)
+        column, axis = prefix + name, naming(holder, field)
         yield FieldPlace(field, column, owner, condition, value, axis)
         groups = list(filter(is_group, itertools.islice(_points(value), MOST_POINTS)))
         labels = [None] * len(groups) if axis is None else labels_of(axis, groups)
@@ -211,8 +211,8 @@ class FieldOwners:
         return mask
 
     def _has(self, fields: Fields, name: str, size: int) -> Any:
-        dots = [at for at, character in enumerate(name) if character == "."]
-        if any(f"{name[:at]}.{INSIDE}" in fields for at in dots):
+        dots = [position for position, character in enumerate(name) if character == "."]
+        if any(f"{name[:position]}.{INSIDE}" in fields for position in dots):
             return plain_scalar(None, pa.bool_())
         return self.meets(fields.get(name, ()), size)
 
@@ -225,8 +225,8 @@ class FieldOwners:
             column: The column of the field.
         """
         name = self._names.get(column, column)
-        found = [one for _, fields in self._fields for one in fields.get(name, ())]
-        return [] if {} in found else list({json.dumps(one): one for one in found}.values())
+        conditions = [condition for _, fields in self._fields for condition in fields.get(name, ())]
+        return [] if {} in conditions else list({json.dumps(x): x for x in conditions}.values())
 
     def conditions(self, column: str) -> str:
         """The settings that have a field, in words, as in ``optimizer=Adam``.
@@ -240,8 +240,8 @@ class FieldOwners:
             for _, fields in self._fields
             for condition in fields.get(name, ())
         ]
-        known = " or ".join(dict.fromkeys(filter(None, texts)))
-        return known or f"settings with {column}"
+        alternatives = " or ".join(dict.fromkeys(filter(None, texts)))
+        return alternatives or f"settings with {column}"
 
     def meets(self, conditions: Sequence[Condition], size: int) -> Any:
         """A mask of the rows for which one of these conditions holds.
@@ -284,7 +284,7 @@ class FieldOwners:
         return masks
 
 
-def mask_of(rows: Rows, column: str, cell: object, of: object) -> pa.Array:
+def mask_of(rows: Rows, column: str, cell: object, experiment: object) -> pa.Array:
     """A mask of the rows that have a cell in a column.
 
     The cell None means a field that is None, and not a field that a setting does not have.
@@ -293,7 +293,7 @@ def mask_of(rows: Rows, column: str, cell: object, of: object) -> pa.Array:
         StoreError: For a value that the column could never hold, and a name that no point has.
     """
     cells = rows.columns(column).column(0)
-    refuse_no_name(of, field_of(rows.schema, column), cell, cells)
+    refuse_no_name(experiment, field_of(rows.schema, column), cell, cells)
     if cell is None:
         return is_none(cells, FieldOwners(rows).has(column))
     return matches(cells, rows.schema.field(column), cell)

@@ -152,15 +152,15 @@ class NamedPoints:
 # ---- the names of a space or a class
 
 
-def declared_names(of: object, digest_of: DigestOf | None = None) -> list[NamedPoints]:
+def declared_names(experiment: object, digest_of: DigestOf | None = None) -> list[NamedPoints]:
     """The names of a space or a class, also of fields without names, which have no points.
 
     Args:
-        of: An experiment, or its class.
+        experiment: An experiment, or its class.
         digest_of: Returns the digest of a point by its field and place, where that is known.
     """
     fields: dict[tuple[str, str, int], tuple[Axis | None, Field, dict[str, Condition]]] = {}
-    for place in field_places(of):
+    for place in field_places(experiment):
         axis = place.naming_axis
         if axis is not None and len(axis) > MOST_NAMES:
             axis = None
@@ -204,8 +204,8 @@ def point_of(
 
     @functools.cache
     def digest() -> str:
-        known = None if known_digest is None else known_digest()
-        return _digest(field, x) if known is None else key_text(known)
+        number = None if known_digest is None else known_digest()
+        return _digest(field, x) if number is None else key_text(number)
 
     if not is_group(x):
         return Point(label, label, _text(x), digest, plain_or_not(x), shown=_shown(x))

@@ -139,7 +139,9 @@ def _has(rows: Rows, column: str, value: object) -> pa.Array:
 # ---- rows by the content of a point
 
 
-def mask_of_content(rows: Rows, column: str, cell: object, x: object, of: object) -> pa.Array:
+def mask_of_content(
+    rows: Rows, column: str, cell: object, x: object, experiment: object
+) -> pa.Array:
     """Which rows have a value, by the name that it had in each run.
 
     Args:
@@ -147,22 +149,22 @@ def mask_of_content(rows: Rows, column: str, cell: object, x: object, of: object
         column: The column.
         cell: The cell for the value by the present names.
         x: The value; for the name of a point, only the name in the table counts.
-        of: The experiment's class, or the space; None if it is not known.
+        experiment: The experiment's class, or the space; None if it is not known.
 
     Raises:
         StoreError: For a value that the column could never hold, and a name that no point has.
     """
     recorded = RecordedPoints(rows.schema, column)
-    mask = _mask_by_run(recorded, rows, column, cell, x, of)
+    mask = _mask_by_run(recorded, rows, column, cell, x, experiment)
     if mask is None:
-        refuse_unknown(of, rows, column, x, cell)
-    value = _value_of_point(of, recorded.field, x)
+        refuse_unknown(experiment, rows, column, x, cell)
+    value = _value_of_point(experiment, recorded.field, x)
     if value is NOT_PLAIN:
-        return mask_of(rows, column, cell, of) if mask is None else mask
+        return mask_of(rows, column, cell, experiment) if mask is None else mask
     # Rows that ran before the point had a name have its value.
     has_value = _has_value(recorded, rows, column, value)
     try:
-        mask = mask_of(rows, column, cell, of) if mask is None else mask
+        mask = mask_of(rows, column, cell, experiment) if mask is None else mask
     except StoreError:
         if not has_value.true_count:
             raise
@@ -182,9 +184,9 @@ def _has_value(recorded: RecordedPoints, rows: Rows, column: str, value: object)
     return pc.or_(mask, _has(rows, column, beside))
 
 
-def _value_of_point(of: object, name: str, x: object) -> Any:
+def _value_of_point(experiment: object, name: str, x: object) -> Any:
     """The plain value of a named point, or of its name; else `NOT_PLAIN`."""
-    for _, axis in declared_fields(of, name):
+    for _, axis in declared_fields(experiment, name):
         if axis is None or is_group(x) or isinstance(x, type):
             continue
         if isinstance(x, str) and x in (axis.labels or ()):
@@ -195,7 +197,7 @@ def _value_of_point(of: object, name: str, x: object) -> Any:
 
 
 def _mask_by_run(
-    recorded: RecordedPoints, rows: Rows, column: str, cell: object, x: object, of: object
+    recorded: RecordedPoints, rows: Rows, column: str, cell: object, x: object, experiment: object
 ) -> pa.Array | None:
     """As `mask_of_content`; None if no run recorded a name for the value."""
     points = recorded.points
@@ -203,12 +205,14 @@ def _mask_by_run(
         return None
     cls = group_class(x)
     class_or_value = x if cls is None else cls.__name__
-    is_wanted = _is_of_class(recorded, class_or_value) or _is_value(points, x, recorded.field, of)
+    is_wanted = _is_of_class(recorded, class_or_value) or _is_value(
+        points, x, recorded.field, experiment
+    )
     if is_wanted is None:
         return None
     has_point, has_names = recorded.masks(rows, column, is_wanted)
     try:
-        has_cell = true_where_known(mask_of(rows, column, cell, of))
+        has_cell = true_where_known(mask_of(rows, column, cell, experiment))
     except StoreError:
         return has_point
     if not is_group(x):
@@ -224,16 +228,16 @@ def _is_of_class(recorded: RecordedPoints, name: object) -> IsPoint | None:
     return lambda point: point.class_name == name
 
 
-def _is_value(points: Sequence[Point], x: object, name: str, of: object) -> IsPoint | None:
+def _is_value(points: Sequence[Point], x: object, name: str, experiment: object) -> IsPoint | None:
     """A function that says whether a point is this value; None if no point is."""
     if isinstance(x, type):
         return None
-    field = next((field for field, _ in declared_fields(of, name)), None)
-    wanted = point_of(field or name.rpartition(".")[2], x)
-    if any(map(wanted.agrees, points)):
-        return wanted.agrees
-    if of is None and wanted.shown and any(point.shown == wanted.shown for point in points):
-        return lambda point: point.shown == wanted.shown  # digests may depend on the annotation
+    field = next((field for field, _ in declared_fields(experiment, name)), None)
+    target = point_of(field or name.rpartition(".")[2], x)
+    if any(map(target.agrees, points)):
+        return target.agrees
+    if experiment is None and target.shown and any(point.shown == target.shown for point in points):
+        return lambda point: point.shown == target.shown  # digests may depend on the annotation
     return None
 
 
@@ -271,17 +275,17 @@ def _has_text(point: Point, text: str) -> bool:
 # ---- cells by which a table shows a value
 
 
-def cells_of_filter(of: object, schema: pa.Schema, name: str, x: object) -> dict[str, Any]:
+def cells_of_filter(experiment: object, schema: pa.Schema, name: str, x: object) -> dict[str, Any]:
     """The cells by which a table shows that a field has a value, by column.
 
     Args:
-        of: The experiment's class or the space; None where the table alone is known.
+        experiment: The experiment's class or the space; None where the table alone is known.
         schema: The columns of the table, with its metadata.
         name: The column, or the field.
         x: The value.
     """
-    cells = _declared_cells(of, schema, name, x)
-    if of is not None or name not in cells:
+    cells = _declared_cells(experiment, schema, name, x)
+    if experiment is not None or name not in cells:
         return cells
     recorded, cls = RecordedPoints(schema, name), _class_of(x)
     if cls is not None:
@@ -298,12 +302,12 @@ def cells_of_filter(of: object, schema: pa.Schema, name: str, x: object) -> dict
     return {**cells, name: OneOf([*labels, *([] if labels else [beside, table_value(x)])])}
 
 
-def _declared_cells(of: object, schema: pa.Schema, name: str, x: object) -> dict[str, Any]:
+def _declared_cells(experiment: object, schema: pa.Schema, name: str, x: object) -> dict[str, Any]:
     """The cells of a value, as far as the declared class tells."""
     field = field_of(schema, name)
     if not field:
         return {name: x}
-    cells = cells_of_field(of, field, x)
+    cells = cells_of_field(experiment, field, x)
     if len(cells) == 1:
         return {name: cells[field]}
     columns = {field_of(schema, column): column for column in schema.names}
@@ -335,11 +339,11 @@ def texts_of_filter(schema: pa.Schema, name: str, text: str) -> list[str]:
     return labels or [text]
 
 
-def refuse_unknown(of: object, rows: Rows, name: str, x: object, cell: object) -> None:
+def refuse_unknown(experiment: object, rows: Rows, name: str, x: object, cell: object) -> None:
     """Refuse a filter that can select no row, whatever the rows are.
 
     Args:
-        of: The experiment's class or the space; None where the table alone is known.
+        experiment: The experiment's class or the space; None where the table alone is known.
         rows: The rows of the table.
         name: The column.
         x: The value of the filter.
@@ -355,7 +359,7 @@ def refuse_unknown(of: object, rows: Rows, name: str, x: object, cell: object) -
     cls = _class_of(x)
     is_odd = callable(x) or isinstance(x, CONTAINERS)
     recorded = RecordedPoints(rows.schema, name)
-    if cls is None and not is_odd and (of is not None or not recorded.names):
+    if cls is None and not is_odd and (experiment is not None or not recorded.names):
         return
     texts = {
         text for text in (cell if isinstance(cell, OneOf) else (cell,)) if isinstance(text, str)
@@ -366,8 +370,8 @@ def refuse_unknown(of: object, rows: Rows, name: str, x: object, cell: object) -
     is_unnamed = isinstance(x, bool | int | float) and recorded.has_values
     if not texts or texts & {*present, *recorded.names} or is_unnamed:
         return
-    if cls is not None and of is not None:
-        refuse_no_name(of, field_of(rows.schema, name), cls.__name__, column)
+    if cls is not None and experiment is not None:
+        refuse_no_name(experiment, field_of(rows.schema, name), cls.__name__, column)
     shown = cls.__name__ if cls is not None and isinstance(x, type) else shorten(x)
     names = recorded.names or present[:5]
     remedy = f"; there are {', '.join(map(repr, names))}" if names else ""

@@ -132,7 +132,7 @@ class Renaming:
         if not self.is_needed or not table.num_rows:
             return table
         owners, run, renamed = FieldOwners(Rows.of_table(table)), table.column("run"), table
-        places = {source_of(field): at for at, field in enumerate(table.schema)}
+        places = {source_of(field): number for number, field in enumerate(table.schema)}
         for group in self._changed:
             is_of_group = flat(pc.is_in(run, value_set=plain_array(group.runs, pa.string())))
             for named, labels in group.changes():
@@ -202,8 +202,8 @@ class Renamings:
             names = ledgers[max(ledgers)] if ledgers else last
         reference = Reference(names or (), last or ())
         after = Renaming(ledgers, reference)
-        known = _by_run(table.meanings if table else None)
-        before = Renaming({run: x for run, x in known.items() if run in run_names}, reference)
+        by_run = _by_run(table.meanings if table else None)
+        before = Renaming({run: x for run, x in by_run.items() if run in run_names}, reference)
         if names is None and last is None:
             return cls(before, after, None)
         fields = {(field.column, field.owner) for field in names or ()}
@@ -218,20 +218,20 @@ def _by_run(groups: object) -> dict[str, list[NamedPoints]]:
 # ---- rows as they are read
 
 
-def renamed_rows(rows: Rows, of: object = None) -> Rows:
+def renamed_rows(rows: Rows, experiment: object = None) -> Rows:
     """Rows with the present names of the class, if the class is known.
 
     Args:
         rows: Rows with the metadata of the table.
-        of: The experiment's class, or the space; None where that is not known.
+        experiment: The experiment's class, or the space; None where that is not known.
     """
     head = head_of(rows.schema)
     runs = _by_run(head.get(MEANINGS))
     if not runs:
         return rows
-    names = [] if of is None else declared_names(of)
-    if of is not None and not isinstance(of, type):
-        names += declared_names(type(of))
+    names = [] if experiment is None else declared_names(experiment)
+    if experiment is not None and not isinstance(experiment, type):
+        names += declared_names(type(experiment))
     reference = Reference(names, names_from_json(head.get(NAMED)) or ())
     return _renamed(rows, head, Renaming(runs, reference))
 
@@ -260,10 +260,10 @@ def _renamed(rows: Rows, head: Mapping[str, object], renaming: Renaming) -> Rows
     renamed = renaming.applied(rows.columns(*changed, "run"))
 
     def read(names: Sequence[str] | None) -> pa.Table:
-        wanted: list[str] = list(schema.names if names is None else names)
-        others = rows.whole() if names is None else rows.columns(*wanted)
-        arrays = [renamed.column(n) if n in changed else others.column(n) for n in wanted]
-        form = pa.schema([schema.field(n) for n in wanted], metadata=schema.metadata)
+        selected: list[str] = list(schema.names if names is None else names)
+        others = rows.whole() if names is None else rows.columns(*selected)
+        arrays = [renamed.column(n) if n in changed else others.column(n) for n in selected]
+        form = pa.schema([schema.field(n) for n in selected], metadata=schema.metadata)
         return pa.Table.from_arrays(arrays, schema=form)
 
     return Rows(schema, read)

@@ -167,10 +167,10 @@ class KeptCode:
         yield source / UNTRACKED, Path()
         yield source / PROJECT, self._project_place
         try:
-            kept = sorted(x for x in (source / LIBRARIES).iterdir() if x.is_dir())
+            folders = sorted(x for x in (source / LIBRARIES).iterdir() if x.is_dir())
         except OSError:
             return
-        for library in kept:
+        for library in folders:
             place = json_text(libraries.get(library.name))
             if not library.is_symlink():
                 yield library, Path(place) if place is not None and _is_relative(place) else None
@@ -235,9 +235,9 @@ def library_labels(folders: Iterable[Path]) -> dict[Path, str]:
     for folder in sorted(set(folders)):
         parts = [part for part in folder.parts[1:] if part != "src"]
         name = parts[-1] if parts else "library"
-        taken = set(labels.values())
-        numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
-        labels[folder] = next(label for label in (name, *numbered) if label not in taken)
+        used = set(labels.values())
+        numbered = (f"{name}-{number}" for number in range(2, len(used) + 3))
+        labels[folder] = next(label for label in (name, *numbered) if label not in used)
     return labels
 
 

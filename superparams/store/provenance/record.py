@@ -226,17 +226,17 @@ def save_source(
     contents = {file: data for file in files if (data := small_file(file)) is not None}
     folders = dict(libraries or {})
     labels = library_labels(folders.values())
-    kept: dict[str, bytes] = {}
+    copies: dict[str, bytes] = {}
     for file, data in (contents | dict(texts or {})).items():
         folder = folders.get(file)
         if folder is None:
             inner = Path(os.path.relpath(file, project))
             name = file.name if ".." in inner.parts else inner.as_posix()
-            kept[f"{PROJECT}/{name}"] = data
+            copies[f"{PROJECT}/{name}"] = data
         else:
-            kept[f"{LIBRARIES}/{labels[folder]}/{file.relative_to(folder).as_posix()}"] = data
-    kept[PARTS] = json.dumps(dict(parts), indent=1).encode("utf-8", "backslashreplace")
-    write_all_durably(run.source, kept)
+            copies[f"{LIBRARIES}/{labels[folder]}/{file.relative_to(folder).as_posix()}"] = data
+    copies[PARTS] = json.dumps(dict(parts), indent=1).encode("utf-8", "backslashreplace")
+    write_all_durably(run.source, copies)
     if labels:
         run.update(**{LIBRARIES: places_in_repository(project, labels)})
 

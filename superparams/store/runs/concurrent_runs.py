@@ -72,7 +72,7 @@ class OtherRun:
 
 
 def _split(keys: bytes) -> set[bytes]:
-    return {keys[at : at + 16] for at in range(0, len(keys), 16)}
+    return {keys[start : start + 16] for start in range(0, len(keys), 16)}
 
 
 def save_keys(run: RunFolder, keys: bytes) -> None:

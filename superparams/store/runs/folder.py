@@ -132,9 +132,9 @@ class RunFolder:
 
     def begin(self, manifest: Mapping[str, object] | None = None) -> None:
         """Write the manifest of a new folder, which says that this process runs it."""
-        begun = {"state": "running", "process": this_process(), "start": utc_now()}
+        entries = {"state": "running", "process": this_process(), "start": utc_now()}
         with _as_store_error(self.path.parent):
-            self.update(**begun, **{HEARTBEAT: BEAT_SECONDS}, **(manifest or {}))
+            self.update(**entries, **{HEARTBEAT: BEAT_SECONDS}, **(manifest or {}))
             for parent in self._unsynced:
                 sync_folder(parent)
 

@@ -189,14 +189,14 @@ def _taken(usual: Path) -> list[Path]:
 
 def _folder_of_file(usual: Path, file: Path, code: str) -> Home:
     """The folder of a notebook, whose name notebooks in other folders may have too."""
-    taken = _taken(usual)
-    files = {folder: _files_of(folder) for folder in taken}
-    own = [folder for folder in taken if file in files[folder]]
+    folders = _taken(usual)
+    files = {folder: _files_of(folder) for folder in folders}
+    own = [folder for folder in folders if file in files[folder]]
     # A notebook that was moved or copied finds its results, too.
-    own += [x for x in taken if not any(map(_is_file, files[x])) or _is_of_code(x, code)]
-    if own or not taken:
+    own += [x for x in folders if not any(map(_is_file, files[x])) or _is_of_code(x, code)]
+    if own or not folders:
         return Home(own[0] if own else usual)
-    free = usual.with_name(f"{usual.name}~{len(taken) + 1}")
+    free = usual.with_name(f"{usual.name}~{len(folders) + 1}")
     other = line(short_path(next(filter(_is_file, files[usual]))))
     return Home(
         free,
@@ -257,11 +257,11 @@ def _is_file(file: Path) -> bool:
 
 def _folder_without_name(usual: Path, code: str) -> Home:
     """The folder of this notebook if its name is not known."""
-    taken = _taken(usual)
-    own = [*filter(_is_of_this_process, taken), *(x for x in taken if _is_of_code(x, code))]
-    if own or not taken:
+    folders = _taken(usual)
+    own = [*filter(_is_of_this_process, folders), *(x for x in folders if _is_of_code(x, code))]
+    if own or not folders:
         return Home(own[0] if own else usual)
-    free = usual.with_name(f"{usual.name}~{len(taken) + 1}")
+    free = usual.with_name(f"{usual.name}~{len(folders) + 1}")
     return Home(
         free,
         f"the name of this notebook is not known, and {usual.name} has results of other code, "

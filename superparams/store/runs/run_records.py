@@ -342,12 +342,12 @@ def recorded_goals(root: Path) -> list[Goal]:
 
 def goals_of_search(search: Mapping[str, object]) -> list[Goal]:
     """The goals of a search, as run.json has them."""
-    found: list[Goal] = []
-    for one in json_list(search.get("goals")):
-        column, mode = (*json_list(one), None, None)[:2]
+    goals: list[Goal] = []
+    for entry in json_list(search.get("goals")):
+        column, mode = (*json_list(entry), None, None)[:2]
         if isinstance(column, str) and mode in ("max", "min"):
-            found.append(Goal(column, mode))
-    return found
+            goals.append(Goal(column, mode))
+    return goals
 
 
 def recorded_repeats(root: Path) -> tuple[str, ...]:

@@ -73,7 +73,9 @@ def save_running(run: RunFolder, settings: Sequence[RunningSetting]) -> None:
     path = run.path / RUNNING_FILE
     unfinished = part_of(path)
     try:
-        unfinished.write_text(json.dumps({"settings": [asdict(one) for one in settings]}), "utf-8")
+        unfinished.write_text(
+            json.dumps({"settings": [asdict(setting) for setting in settings]}), "utf-8"
+        )
         os.replace(unfinished, path)
     except OSError:
         unfinished.unlink(missing_ok=True)
@@ -99,21 +101,23 @@ def running_settings(run: RunFolder) -> list[RunningSetting]:
     if run.state() != "running":
         return []
     entries = map(_setting, json_list(json_object(read).get("settings")))
-    return sorted((one for one in entries if one is not None), key=lambda one: one.index)
+    return sorted(
+        (setting for setting in entries if setting is not None), key=lambda setting: setting.index
+    )
 
 
 def _setting(entry: object) -> RunningSetting | None:
     """A setting from an entry of the file; None if the entry is damaged or was made by others."""
-    found = json_object(entry)
+    fields = json_object(entry)
     names = ("index", "rank", "attempt", "log_start", "log_end")
-    numbers = {name: x for name in names if type(x := found.get(name)) is int and x >= 0}
-    key, started, params = found.get("key"), found.get("started"), found.get("params")
+    numbers = {name: x for name in names if type(x := fields.get(name)) is int and x >= 0}
+    key, started, params = fields.get("key"), fields.get("started"), fields.get("params")
     if len(numbers) < len(names) or not isinstance(key, str) or len(key) != _KEY_DIGITS:
         return None
     if not isinstance(started, float) or not is_object(params):
         return None
     cells = {name: _cell(cell) for name, cell in params.items()}
-    in_setup = found.get("in_setup") is True
+    in_setup = fields.get("in_setup") is True
     return RunningSetting(key=key, in_setup=in_setup, started=started, params=cells, **numbers)
 
 

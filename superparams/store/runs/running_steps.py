@@ -67,20 +67,22 @@ class RunningSteps:
     def update(self) -> bool:
         """Read what was recorded since the last time; whether something was."""
         # Outcomes first: the steps of a setting are recorded before its outcome.
-        ended = [entry.batch.column("index") for entry in self._recorded(self._run.ledger)]
+        index_arrays = [entry.batch.column("index") for entry in self._recorded(self._run.ledger)]
         new = sorted(self._recorded(self._run.steps), key=lambda entry: entry.seq)
         for entry in new:
             self._take(entry.batch)
         self._batches += map(steps_in_order, new)
         now = time.monotonic()
-        self._ended = [(at, indices) for at, indices in self._ended if now - at < _RECENT]
-        if ended:
-            indices = pa.concat_arrays(ended)
+        self._ended = [
+            (read_time, indices) for read_time, indices in self._ended if now - read_time < _RECENT
+        ]
+        if index_arrays:
+            indices = pa.concat_arrays(index_arrays)
             self._ended.append((now, set(indices.to_pylist())))
             self._leave_out(indices)
         if len(self._batches) > _MANY:
             self._batches = _joined(self._batches)
-        return bool(ended or new)
+        return bool(index_arrays or new)
 
     def has_ended(self, index: int) -> bool:
         """Whether the outcome of a setting was recorded in the last seconds."""
@@ -99,14 +101,14 @@ class RunningSteps:
         for place, (index, attempt) in enumerate(zip(*columns, strict=True)):
             newest[index] = max(newest.get(index, (0, 0)), (attempt, place))
         for index, (attempt, place) in newest.items():
-            known = self._last.get(index)
-            if known is None or known.attempt <= attempt:
+            newest_step = self._last.get(index)
+            if newest_step is None or newest_step.attempt <= attempt:
                 self._last[index] = _of(batch.slice(place, 1))
 
     def _leave_out(self, indices: pa.Array) -> None:
         """Leave out settings that have ended."""
         left = [_without(batch, indices) for batch in self._batches]
-        self._batches = [one for one in left if one.batch.num_rows]
+        self._batches = [steps for steps in left if steps.batch.num_rows]
         for index in indices.to_pylist():
             self._last.pop(index, None)
 
@@ -117,9 +119,9 @@ class RunningSteps:
         """
         last = self.last
         owners = {
-            "index": plain_array([one.index for one in last], pa.int64()),
-            "attempt": plain_array([one.attempt for one in last], pa.int64()),
-            "n_steps": plain_array([one.step for one in last], pa.int64()),
+            "index": plain_array([step.index for step in last], pa.int64()),
+            "attempt": plain_array([step.attempt for step in last], pa.int64()),
+            "n_steps": plain_array([step.step for step in last], pa.int64()),
         }
         return steps_of_settings(self._batches, pa.table(owners))
 
@@ -132,16 +134,16 @@ def _without(steps: StepBatch, indices: pa.Array) -> StepBatch:
 def _joined(every: list[StepBatch]) -> list[StepBatch]:
     """The same steps in few batches, one for each schema."""
     by_schema: list[list[StepBatch]] = []
-    for one in every:
-        same = next((x for x in by_schema if x[0].batch.schema.equals(one.batch.schema)), None)
+    for steps in every:
+        same = next((x for x in by_schema if x[0].batch.schema.equals(steps.batch.schema)), None)
         if same is None:
-            by_schema.append([one])
+            by_schema.append([steps])
         else:
-            same.append(one)
+            same.append(steps)
     return [
         StepBatch(
-            pa.concat_arrays([one.order for one in same]),
-            pa.Table.from_batches([one.batch for one in same]).combine_chunks().to_batches()[0],
+            pa.concat_arrays([batch.order for batch in same]),
+            pa.Table.from_batches([batch.batch for batch in same]).combine_chunks().to_batches()[0],
         )
         for same in by_schema
     ]

@@ -43,18 +43,18 @@ class Log:
             return
         with file:
             size = os.fstat(file.fileno()).st_size
-            at, end = self.start, size if self.end is None else min(self.end, size)
-            while at < end:
-                data_at = min(next_data(file, at), end)
-                if data_at - at > _CHUNK:
-                    yield f"[{data_at - at:,} bytes of a hole in the file]\n".encode()
-                    at = data_at
+            position, end = self.start, size if self.end is None else min(self.end, size)
+            while position < end:
+                data_at = min(next_data(file, position), end)
+                if data_at - position > _CHUNK:
+                    yield f"[{data_at - position:,} bytes of a hole in the file]\n".encode()
+                    position = data_at
                     continue
-                file.seek(at)
-                data = file.read(min(_CHUNK, end - at))
+                file.seek(position)
+                data = file.read(min(_CHUNK, end - position))
                 if not data:
                     return
-                at += len(data)
+                position += len(data)
                 yield data
 
     def start_of_last(self, lines: int) -> int:
@@ -62,23 +62,23 @@ class Log:
         size = self.size() if self.end is None else min(self.end, self.size())
         start = max(self.start, size - _CHUNK)
         data = b"".join(Log(self.path, start, size).chunks())
-        at = len(data) - data.endswith(b"\n")
+        position = len(data) - data.endswith(b"\n")
         if not lines:
             return size
         for _ in range(lines):
-            at = data.rfind(b"\n", 0, max(at, 0))
-            if at < 0:
+            position = data.rfind(b"\n", 0, max(position, 0))
+            if position < 0:
                 return start
-        return start + at + 1
+        return start + position + 1
 
     def tail(self, lines: int) -> tuple[str, bool]:
         """The last lines, and whether there are more lines before them."""
         end = self.size() if self.end is None else min(self.end, self.size())
         start = max(self.start, end - max(_CHUNK, 1))
         text = b"".join(Log(self.path, start, end).chunks()).decode("utf-8", "replace")
-        known = text.rstrip("\n").split("\n") if text else []
-        last = known[-lines:] if lines else []
-        return "\n".join(last), len(known) > len(last) or start > self.start
+        every_line = text.rstrip("\n").split("\n") if text else []
+        last = every_line[-lines:] if lines else []
+        return "\n".join(last), len(every_line) > len(last) or start > self.start
 
     @property
     def exists(self) -> bool:

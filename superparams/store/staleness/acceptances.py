@@ -117,11 +117,11 @@ def equivalent(root: Path, code: str) -> list[str]:
 def accepted_by_code(root: Path, codes: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """For some codes, the codes that were accepted for them; without those that have none."""
     every = decisions(root)
-    found: dict[str, tuple[str, ...]] = {}
+    by_code: dict[str, tuple[str, ...]] = {}
     for code in codes if every else ():
         if accepted := accepted_among(every, [code]):
-            found[code] = tuple(dict.fromkeys(one.old for one in reversed(accepted)))
-    return found
+            by_code[code] = tuple(dict.fromkeys(decision.old for decision in reversed(accepted)))
+    return by_code
 
 
 def _signature(why: str) -> dict[str, str]:

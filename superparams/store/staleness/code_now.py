@@ -93,18 +93,18 @@ def _is_trusted(code: Code, runs: list[Run]) -> bool:
 def _has_same_files(run: Run, file: Path) -> bool:
     """Whether all files of which a run kept a copy are equal to the copy."""
     project = project_root(file.resolve()).resolve()
-    kept: list[tuple[Path, Path]] = []
+    pairs: list[tuple[Path, Path]] = []
     if not is_plain(run.folder.source / PARTS):  # it is written last
         return False
     for tree, place in _trees(run, project):
         if place is None:
             return False
         for path in _files(tree):
-            kept.append((path, place / path.relative_to(tree)))
-            if len(kept) > MOST_FILES:
+            pairs.append((path, place / path.relative_to(tree)))
+            if len(pairs) > MOST_FILES:
                 return False
-    is_of_file = any(now == file.resolve() for _, now in kept)
-    return is_of_file and all(_is_same(then, now) for then, now in kept)
+    is_of_file = any(now == file.resolve() for _, now in pairs)
+    return is_of_file and all(_is_same(then, now) for then, now in pairs)
 
 
 def _trees(run: Run, project: Path) -> Iterator[tuple[Path, Path | None]]:
@@ -120,8 +120,8 @@ def _trees(run: Run, project: Path) -> Iterator[tuple[Path, Path | None]]:
     for label in labels:
         place = json_text(places.get(label))
         is_inside = place is not None and ".." not in Path(place).parts
-        known = top / place if top is not None and place is not None and is_inside else None
-        yield run.folder.source / LIBRARIES / label, known
+        folder = top / place if top is not None and place is not None and is_inside else None
+        yield run.folder.source / LIBRARIES / label, folder
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -275,11 +275,11 @@ class _RunTables:
         params = [name for name, source in sources.items() if source.startswith(PARAM)]
         keys = self.old.column("key").take(places).to_pylist()
         firsts: dict[str, int] = {}
-        for at in _by_distance(old.take(places), new.take(places)):
-            firsts.setdefault(keys[at], at)  # of each setting the largest
+        for position in _by_distance(old.take(places), new.take(places)):
+            firsts.setdefault(keys[position], position)  # of each setting the largest
             if len(firsts) == LARGEST:
                 break
-        for place in [places[at].as_py() for at in firsts.values()]:
+        for place in [places[position].as_py() for position in firsts.values()]:
             (row,) = as_dicts(self.old.select(["key", "row", *params]).slice(place, 1))
             values = {name: row[name] for name in params if row[name] is not None}
             before, after = (python_values(x.slice(place, 1))[0] for x in (old, new))

@@ -72,13 +72,13 @@ def joined_orders(orders: Iterable[Sequence[str]]) -> list[str]:
     """
     joined: list[str] = []
     for order in orders:
-        known = set(joined)
-        if not known:
+        names = set(joined)
+        if not names:
             joined = list(dict.fromkeys(order))
             continue
         place = 0
         for name in dict.fromkeys(order):
-            if name in known:
+            if name in names:
                 place = joined.index(name) + 1
             else:
                 joined.insert(place, name)

@@ -55,17 +55,18 @@ class OneOf(tuple[Any, ...]):
 # ---- the cells of a value
 
 
-def cells_of_field(of: object, name: str, x: object) -> dict[str, Any]:
+def cells_of_field(experiment: object, name: str, x: object) -> dict[str, Any]:
     """The cells by which a table shows that a field has a value, by column.
 
     Args:
-        of: The class or the space that the table is of, which knows the names of points; or None.
+        experiment: The class or the space that the table is of, which knows the names of points;
+            or None.
         name: The field, dotted where it is one of a group.
         x: A point, the name of one, a group, or a class of groups or the name of one; for a
             constant with a key the key, or ``value(x, key=...)``.
     """
-    x = _constant_of_key(of, name, x)
-    for field, axis in declared_fields(of, name):
+    x = _constant_of_key(experiment, name, x)
+    for field, axis in declared_fields(experiment, name):
         if isinstance(x, str):
             cells = _cells_of_text(field, axis, name, x)
         elif axis is not None and not is_group(x) and not isinstance(x, type | OneOf):
@@ -77,11 +78,11 @@ def cells_of_field(of: object, name: str, x: object) -> dict[str, Any]:
     return _cells_of_group(None, None, name, x) or {name: table_value(x)}
 
 
-def _constant_of_key(of: object, name: str, x: object) -> Any:
+def _constant_of_key(experiment: object, name: str, x: object) -> Any:
     """The cell of the constant that has a key; else `x`."""
     if isinstance(x, Value) and x.key is not None and x.given is not REQUIRED:
         return x.given if is_group(x.given) else OneOf((x.key, table_value(x.given)))
-    for declared in _declared_constants(of, name):
+    for declared in _declared_constants(experiment, name):
         if declared.key is not None and declared.given is not REQUIRED:
             if declared.given is x and table_value(x) != _constant_or_key(declared, declared.key):
                 return OneOf((declared.key, table_value(x)))  # rows of older versions have a text
@@ -107,26 +108,26 @@ def _constant_or_key(declared: Value, key: str) -> Any:
     return key if is_text_of_it and not is_group(declared.given) else declared.given
 
 
-def _declared_constants(of: object, name: str) -> Iterator[Value]:
+def _declared_constants(experiment: object, name: str) -> Iterator[Value]:
     """The constants that the class and the instance declare for a dotted name."""
-    declared: list[object] = [field.declared for field, _ in declared_fields(of, name)]
-    if "." not in name and is_group(of):
-        declared.insert(0, on_demand(of).get(name))
+    declared: list[object] = [field.declared for field, _ in declared_fields(experiment, name)]
+    if "." not in name and is_group(experiment):
+        declared.insert(0, on_demand(experiment).get(name))
     yield from (x for x in declared if isinstance(x, Value))
 
 
-def declared_fields(of: object, name: str) -> Iterator[tuple[Field, Axis | None]]:
+def declared_fields(holder: object, name: str) -> Iterator[tuple[Field, Axis | None]]:
     """The fields of a dotted name on a class or an instance, with the axis that names values."""
     head, _, rest = name.partition(".")
-    field = getattr(of, FIELDS, {}).get(head)
+    field = getattr(holder, FIELDS, {}).get(head)
     if field is None:
         return
-    declared = [open_fields(of).get(head), named_axes(of).get(head), field.declared]
+    declared = [open_fields(holder).get(head), named_axes(holder).get(head), field.declared]
     axes = [x for x in declared if isinstance(x, Axis)]
     if not rest:
         yield field, next((axis.names for axis in axes if axis.names.labels), None)
         return
-    plain = [of.__dict__.get(head), *declared, getattr(field.declared, "given", None)]
+    plain = [holder.__dict__.get(head), *declared, getattr(field.declared, "given", None)]
     points = [x for axis in axes if not isinstance(axis.points, range) for x in axis]
     for group in filter(is_group, [*plain, *points]):
         yield from declared_fields(group, rest)
@@ -190,11 +191,11 @@ def _allowed_cells(group: object, prefix: str) -> Iterator[tuple[str, Any]]:
 # ---- the texts of the command line
 
 
-def refuse_no_name(of: object, name: str, text: object, column: pa.ChunkedArray) -> None:
+def refuse_no_name(experiment: object, name: str, text: object, column: pa.ChunkedArray) -> None:
     """Refuse a text that is no name of a point or alternative, and does not stand in the column.
 
     Args:
-        of: The class or the space that the table is of; or None.
+        experiment: The class or the space that the table is of; or None.
         name: The column.
         text: The text of a filter; another type is not refused.
         column: Its values.
@@ -204,8 +205,8 @@ def refuse_no_name(of: object, name: str, text: object, column: pa.ChunkedArray)
     """
     if not isinstance(text, str):
         return
-    names: dict[str, None] = {x.key: None for x in _declared_constants(of, name) if x.key}
-    for field, naming_axis in declared_fields(of, name):
+    names: dict[str, None] = {x.key: None for x in _declared_constants(experiment, name) if x.key}
+    for field, naming_axis in declared_fields(experiment, name):
         axes = [axis for axis in (naming_axis, field.declared) if isinstance(axis, Axis)]
         if any(axis.find(text) is not None for axis in axes):
             return
@@ -238,9 +239,9 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
         return pc.is_null(column)
     if kind_of(field) == "json":
         is_decimal = isinstance(value, Decimal) and value.is_finite()
-        wanted = float(value) if is_decimal else json.loads(to_json(value))
+        content = float(value) if is_decimal else json.loads(to_json(value))
         return _mask(
-            text is not None and are_equal_json(json.loads(text), wanted)
+            text is not None and are_equal_json(json.loads(text), content)
             for text in texts(column, "json")
         )
     if isinstance(value, float) and value != value and pa.types.is_floating(column.type):

@@ -355,15 +355,15 @@ def _rows(
     table = table.combine_chunks()
     spilled = text_columns.SPILLED in table.column_names
     cells = text_columns.spilled_rows(table) if spilled else []
-    places = {source_of(field): at for at, field in enumerate(fields)}
+    places = {source_of(field): place for place, field in enumerate(fields)}
     arrays: list[pa.Array] = []
     for column in plan.columns:
         if cells:
             arrays.append(_unspilled(cells, column, plan))
         elif column.source in places:
-            at = places[column.source]
-            own = ColumnType.of(fields.field(at))
-            arrays.append(recast(flat(table.column(at)), own, column.type))
+            place = places[column.source]
+            own = ColumnType.of(fields.field(place))
+            arrays.append(recast(flat(table.column(place)), own, column.type))
         else:
             arrays.append(pa.nulls(table.num_rows, column.type.type))
     arrays.extend(_outcome(table, pieces[0].run, plan, name) for name in OUTCOME)

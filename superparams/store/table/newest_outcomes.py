@@ -259,10 +259,10 @@ def _begin(root: Path, rebuild: bool, exclusions: Exclusions) -> Survey:
         _warn_of_table(root / TABLE, error)
         failure = error
     runs = run_folders(root)
-    known = table.codes if table else {}
+    codes_of_table = table.codes if table else {}
     manifests = {run.name: run.manifest() for run in runs}
     own = {name: json_text(manifest.get("code")) for name, manifest in manifests.items()}
-    codes = known | {name: code or known.get(name) for name, code in own.items()}
+    codes = codes_of_table | {name: code or codes_of_table.get(name) for name, code in own.items()}
     sizes = {run.name: ledger_size(run.ledger) for run in runs}
     survey = Survey(root, table, runs, sizes, codes, exclusions=exclusions)
     survey.held.update(held_by_code({CODES: table.held}) if table else {})
@@ -343,14 +343,14 @@ def _prefer_table(survey: Survey, place: int, attempts: Mapping[bytes, int]) -> 
     attempts: The last attempt of each setting that the ledger has.
     """
     newest = _age(place + 1, 0) - 1
-    for at in range(survey.lost.groups):
-        is_of_run = pc.equal(survey.ages[at], plain_scalar(_age(place, 0), pa.int64()))
+    for part in range(survey.lost.groups):
+        is_of_run = pc.equal(survey.ages[part], plain_scalar(_age(place, 0), pa.int64()))
         if not is_of_run.true_count:
             continue
-        pairs = zip(survey.keys[at].to_pylist(), survey.attempts[at].to_pylist(), strict=True)
+        pairs = zip(survey.keys[part].to_pylist(), survey.attempts[part].to_pylist(), strict=True)
         is_newer = plain_array([(n or 0) > attempts.get(key, -1) for key, n in pairs], pa.bool_())
         mask = pc.and_(is_of_run, is_newer)
-        survey.ages[at] = pc.if_else(mask, plain_scalar(newest, pa.int64()), survey.ages[at])
+        survey.ages[part] = pc.if_else(mask, plain_scalar(newest, pa.int64()), survey.ages[part])
 
 
 def in_groups(parts: Iterable[_Sized], rows_of: Callable[[_Sized], int]) -> Iterator[list[_Sized]]:
@@ -382,8 +382,8 @@ def _add_entries(survey: Survey, run: RunFolder, entries: list[Entry], place: in
         n_before = n_settings[start - 1].as_py() if start else 0
         bases.extend(array("q", [_age(place, entry.seq) - n_before]) * rows)
         index = pc.min(entry.batch.column("index")).as_py() or 0
-        at = survey.rows + start
-        pieces.append(Piece(run.name, entry.path, entry.offset, index, at, rows, entry.size))
+        first_row = survey.rows + start
+        pieces.append(Piece(run.name, entry.path, entry.offset, index, first_row, rows, entry.size))
         start += rows
     base = pa.Array.from_buffers(pa.int64(), start, [None, pa.py_buffer(bases)])
     schema = entries[0].batch.schema

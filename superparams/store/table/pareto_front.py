@@ -50,7 +50,7 @@ class RowsWithFront(RowsByCode):
         goals = goals_of_front(maximize, minimize, recorded_goals(self.root), name)
         is_narrowed = self.is_code_known and not (stale or self._is_of_stale)
         rows = self._of_code(is_stale=False) if is_narrowed else self
-        places = front_of([rows.column(one.column) for one in goals], goals)
+        places = front_of([rows.column(goal.column) for goal in goals], goals)
         return rows._selected(lambda: places)
 
 
@@ -68,15 +68,15 @@ def goals_of_front(
     Raises:
         StoreError: When there are less than two.
     """
-    found = [Goal(column, "max") for column in _listed(maximize)]
-    found += [Goal(column, "min") for column in _listed(minimize)]
-    found = found or list(recorded)
-    if len(found) < 2:
+    goals = [Goal(column, "max") for column in _listed(maximize)]
+    goals += [Goal(column, "min") for column in _listed(minimize)]
+    goals = goals or list(recorded)
+    if len(goals) < 2:
         raise StoreError(
             f"pareto() of {name} needs two goals: name the columns, as in "
             f"pareto(maximize='accuracy', minimize='size')"
         )
-    return found
+    return goals
 
 
 def front_places(columns: Sequence[pa.ChunkedArray], goals: Sequence[Goal]) -> list[int]:
@@ -94,18 +94,18 @@ def front_places(columns: Sequence[pa.ChunkedArray], goals: Sequence[Goal]) -> l
         for column, goal in zip(columns, goals, strict=True)
     ]
     scores = list(zip(*turned, strict=True))
-    places = [at for at, row in enumerate(scores) if not any(math.isnan(x) for x in row)]
+    places = [place for place, row in enumerate(scores) if not any(math.isnan(x) for x in row)]
     # A row can be beaten only by rows that come before it in this order.
-    places.sort(key=lambda at: scores[at], reverse=True)
+    places.sort(key=lambda place: scores[place], reverse=True)
     front: list[tuple[float, ...]] = []
-    found: list[int] = []
-    for at in places:
-        row = scores[at]
+    front_rows: list[int] = []
+    for place in places:
+        row = scores[place]
         if not any(_beats(other, row) for other in front):
-            found.append(at)
+            front_rows.append(place)
             if not front or front[-1] != row:
                 front.append(row)
-    return sorted(found)
+    return sorted(front_rows)
 
 
 def front_of(columns: Sequence[pa.ChunkedArray], goals: Sequence[Goal]) -> pa.Array:
@@ -113,8 +113,8 @@ def front_of(columns: Sequence[pa.ChunkedArray], goals: Sequence[Goal]) -> pa.Ar
     return plain_array(front_places(columns, goals), pa.int64())
 
 
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(x >= y for x, y in zip(one, other, strict=True))
+def _beats(row: Sequence[float], other: Sequence[float]) -> bool:
+    return row != other and all(x >= y for x, y in zip(row, other, strict=True))
 
 
 def _score(x: Any, goal: Goal) -> float:

@@ -83,7 +83,7 @@ def steps_of_rows(root: Path, owners: pa.Table) -> pa.Table:
         root: The folder of the experiment.
         owners: What `owners_of` gave.
     """
-    table = _joined([one for run in _runs(owners) for one in _of_run(root, run, owners)], owners)
+    table = _joined([rows for run in _runs(owners) for rows in _of_run(root, run, owners)], owners)
     _warn_of_lost(root, owners, table.num_rows)
     return table
 
@@ -99,11 +99,11 @@ def steps_of_settings(batches: Iterable[StepBatch], owners: pa.Table) -> pa.Tabl
     return _joined(list(_in_batches(batches, owners, places)), owners)
 
 
-def _joined(found: list[StepRows], owners: pa.Table) -> pa.Table:
+def _joined(batches: list[StepRows], owners: pa.Table) -> pa.Table:
     """Steps as one table, in the order of the rows that they belong to."""
-    types: dict[str, list[tuple[pa.Array, ColumnType]]] = {name: [] for name in _names(found)}
-    for one in found:
-        for name, column in one.fields.items():
+    types: dict[str, list[tuple[pa.Array, ColumnType]]] = {name: [] for name in _names(batches)}
+    for rows in batches:
+        for name, column in rows.fields.items():
             types[name].append(column)
     chosen = {
         name: common_type(dict.fromkeys(form for _, form in columns), columns)
@@ -111,9 +111,11 @@ def _joined(found: list[StepRows], owners: pa.Table) -> pa.Table:
     }
     meta = [("owner", pa.int64()), ("order", pa.int64())]
     meta += [(name, STEP_META[name]) for name in ("step", "seconds")]
-    arrays = [joined([one[place] for one in found], form) for place, (_, form) in enumerate(meta)]
+    arrays = [
+        joined([rows[place] for rows in batches], form) for place, (_, form) in enumerate(meta)
+    ]
     arrays += [
-        joined([_cells(one, name, x) for one in found], x.type) for name, x in chosen.items()
+        joined([_cells(rows, name, x) for rows in batches], x.type) for name, x in chosen.items()
     ]
     fields = [pa.field(name, form) for name, form in meta]
     fields += [make_field(name, x.type, x.kind) for name, x in chosen.items()]
@@ -129,11 +131,11 @@ def _without_repeated(table: pa.Table, owners: pa.Table) -> pa.Table:
     if pc.any(pc.greater(n_found, n_recorded)).as_py():
         table = table.sort_by([("owner", "ascending"), ("order", "ascending")])
         n_left = dict(zip(owner.to_pylist(), n_recorded.to_pylist(), strict=True))
-        kept: list[bool] = []
+        mask: list[bool] = []
         for place in reversed(table.column("owner").to_pylist()):
             n_left[place] -= 1
-            kept.append(n_left[place] >= 0)
-        table = table.filter(plain_array(kept[::-1], pa.bool_()))
+            mask.append(n_left[place] >= 0)
+        table = table.filter(plain_array(mask[::-1], pa.bool_()))
     return table.drop_columns(["order"])
 
 
@@ -160,7 +162,7 @@ def _of_run(root: Path, name: str, owners: pa.Table) -> Iterator[StepRows]:
         return
     places = pc.indices_nonzero(pc.equal(owners.column("run"), pa.scalar(name)))
     is_growing = run.state() == "running"
-    entries = (one for path in files for one in read_file(path, growing=is_growing))
+    entries = (entry for path in files for entry in read_file(path, growing=is_growing))
     yield from _in_batches(map(steps_in_order, entries), owners, places)
 
 
@@ -187,17 +189,19 @@ def _in_batches(
             yield StepRows(owner, order, step, seconds, _fields(batch), are_all_there)
 
 
-def _names(found: Sequence[StepRows]) -> list[str]:
+def _names(batches: Sequence[StepRows]) -> list[str]:
     """The names of the fields, in the order in which the settings gave them, whatever ran first."""
     first: dict[str, tuple[int, int, int]] = {}
-    for rows in found:
+    for rows in batches:
         places = list(zip(rows.owners.to_pylist(), rows.step.to_pylist(), strict=True))
-        for at, (name, (column, _)) in enumerate(rows.fields.items()):
+        for number, (name, (column, _)) in enumerate(rows.fields.items()):
             having = places
             if not rows.are_all_there and column.null_count < len(column):
-                given: list[bool] = pc.is_valid(column).to_pylist()
-                having = [place for place, is_given in zip(places, given, strict=True) if is_given]
-            place = *min(having), at
+                are_given: list[bool] = pc.is_valid(column).to_pylist()
+                having = [
+                    place for place, is_given in zip(places, are_given, strict=True) if is_given
+                ]
+            place = *min(having), number
             first[name] = min(place, first.get(name, place))
     return sorted(first, key=first.__getitem__)
 
@@ -222,19 +226,19 @@ def _fields(batch: pa.RecordBatch) -> Cells:
 
 def _unspilled(rows: Sequence[text_columns.SpilledRow]) -> Cells:
     """Fields that were written as text."""
-    found: Cells = {}
+    columns: Cells = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         cells = [row.get(name) for row in rows]
         typed = [
             None if cell is None else (text_columns.value_of(cell), text_columns.type_of(cell))
             for cell in cells
         ]
-        known = [one for one in typed if one is not None]
-        form = common_type(dict.fromkeys(one for _, one in known), known)
+        values = [value for value in typed if value is not None]
+        form = common_type(dict.fromkeys(value for _, value in values), values)
         nothing = pa.nulls(1, form.type)
-        parts = [nothing if one is None else recast(*one, form) for one in typed]
-        found[name] = pa.concat_arrays(parts), form
-    return found
+        parts = [nothing if value is None else recast(*value, form) for value in typed]
+        columns[name] = pa.concat_arrays(parts), form
+    return columns
 
 
 def _cells(rows: StepRows, name: str, form: ColumnType) -> pa.Array:

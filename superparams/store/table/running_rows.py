@@ -35,14 +35,16 @@ def rows_of_running(run: Run, settings: Sequence[RunningSetting]) -> pa.Table:
     Raises:
         StoreError: When a parameter cannot be read.
     """
-    names = dict.fromkeys(name for one in settings for name in one.params)
+    names = dict.fromkeys(name for setting in settings for name in setting.params)
     ordered = in_order([PARAM + name for name in names], checked_order(run.manifest.get(ORDER_OF)))
     fields: list[pa.Field] = []
     arrays: list[pa.Array] = []
     for source in ordered:
         name = source.removeprefix(PARAM)
         try:
-            column, array = _column(source, [_cell(one.params.get(name)) for one in settings])
+            column, array = _column(
+                source, [_cell(setting.params.get(name)) for setting in settings]
+            )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreError(f"{run.folder.path}: {name!r} of what runs cannot be read") from error
         fields.append(column.field)
@@ -62,8 +64,8 @@ def _cell(cell: Mapping[str, str | None] | None) -> _Cell | None:
 
 
 def _column(source: str, cells: Sequence[_Cell | None]) -> tuple[Column, pa.Array]:
-    found = [cell for cell in cells if cell is not None]
-    form = common_type([own for _, own in found], found)
+    values = [cell for cell in cells if cell is not None]
+    form = common_type([own for _, own in values], values)
     null = pa.nulls(1, form.type)
     parts = [null if cell is None else recast(*cell, form) for cell in cells]
     plain = source.removeprefix(PARAM)
@@ -75,12 +77,12 @@ def _outcome(
     name: str, form: pa.DataType, run: Run, settings: Sequence[RunningSetting]
 ) -> pa.Array:
     if name == "started":
-        micros = plain_array([round(one.started * 1e6) for one in settings], pa.int64())
+        micros = plain_array([round(setting.started * 1e6) for setting in settings], pa.int64())
         return micros.cast(form)
     shared = {"status": "running", "run": run.name, "row": 0}
     if name in shared:
         return plain_array([shared[name]] * len(settings), form)
-    return plain_array([getattr(one, name, None) for one in settings], form)
+    return plain_array([getattr(setting, name, None) for setting in settings], form)
 
 
 def _head(run: Run) -> dict[str, object]:

@@ -76,7 +76,7 @@ def column_of_result(schema: pa.Schema, name: str) -> str:
     A result has the beginning ``result.`` where a parameter has its name.
     """
     columns = {source_of(field): field.name for field in schema}
-    sources = [one for one in (RESULT + name, name) if one in columns]
+    sources = [source for source in (RESULT + name, name) if source in columns]
     return str(columns[sources[0]]) if sources else name
 
 
@@ -161,7 +161,9 @@ def _values(
     with LedgerReader() as reader:
         for piece in pieces:
             schema = survey.schemas[piece.path]
-            place = next((at for at, field in enumerate(schema) if source_of(field) == name), None)
+            place = next(
+                (number for number, field in enumerate(schema) if source_of(field) == name), None
+            )
             if place is not None:
                 for batch in survey.load(reader, piece):
                     yield batch.column(place), ColumnType.of(schema.field(place))
@@ -170,18 +172,18 @@ def _values(
 def _labels(names: Sequence[str], notes: list[str]) -> dict[str, str]:
     """The column name of each param.<name> and result.<name>; no two are the same."""
     labels: dict[str, str] = {}
-    taken = set(OUTCOME)
+    used = set(OUTCOME)
     for name in names:
         plain = name.partition(".")[2]
-        label = plain if plain and plain not in taken else name
+        label = plain if plain and plain not in used else name
         if label != plain:
             kind = "parameter" if name.startswith(PARAM) else "result"
             owner = "every outcome" if plain in OUTCOME else "a parameter"
             why = f"{owner} has a column {plain!r}" if plain else "a column needs a name"
             notes.append(f"the {kind} {plain!r} is column {label!r}: {why}")
-        while label in taken:
+        while label in used:
             label += "~"
-        taken.add(label)
+        used.add(label)
         labels[name] = label
     return labels
 

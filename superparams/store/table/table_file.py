@@ -146,17 +146,17 @@ def _own_places(schema: pa.Schema) -> dict[str, int]:
     In older files, a result may have the name of a column that was added later.
     """
     fields = enumerate(schema)
-    return {field.name: at for at, field in fields if SOURCE not in metadata_of(field)}
+    return {field.name: place for place, field in fields if SOURCE not in metadata_of(field)}
 
 
 def _has_all_columns(schema: pa.Schema, version: int) -> bool:
     """Whether no column of outcomes is missing, except for those that are newer than the file."""
     places = _own_places(schema)
     for column in COLUMNS:
-        at, form = places.get(column.name), OUTCOME[column.name]
-        if at is None and column.since > version:
+        place, form = places.get(column.name), OUTCOME[column.name]
+        if place is None and column.since > version:
             continue
-        if at is None or schema.field(at).type != form:
+        if place is None or schema.field(place).type != form:
             raise ValueError(f"it has no column {column.name!r} of {form}")
     return OUTCOME.keys() <= places.keys()
 
@@ -277,13 +277,13 @@ def _place(file: BinaryIO) -> int:
 def _crc(file: BinaryIO, place: int) -> int:
     """The checksum of all bytes, where its own digits count as zeros."""
     file.seek(0)
-    crc = at = 0
+    crc = position = 0
     while chunk := file.read(_CHUNK):
-        if at < place + 8 and place < at + len(chunk):
+        if position < place + 8 and place < position + len(chunk):
             blank = bytearray(chunk)
-            first, last = max(0, place - at), min(len(chunk), place + 8 - at)
+            first, last = max(0, place - position), min(len(chunk), place + 8 - position)
             blank[first:last] = b"0" * (last - first)
             chunk = bytes(blank)
         crc = zlib.crc32(chunk, crc)
-        at += len(chunk)
+        position += len(chunk)
     return crc
