@@ -54,14 +54,14 @@ def encode(outcomes: Sequence[Outcome]) -> bytes:
     outcome `failed`, with an error that names the result and the key.
     """
     data = encode_parts(parts(outcomes))
-    if any(one.steps for one in outcomes):
-        data += encode_steps([step for one in outcomes for step in one.steps or ()])
+    if any(outcome.steps for outcome in outcomes):
+        data += encode_steps([step for outcome in outcomes for step in outcome.steps or ()])
     return data
 
 
-def encode_parts(given: Iterable[Part]) -> bytes:
+def encode_parts(outcome_parts: Iterable[Part]) -> bytes:
     """As `encode`, of what `superparams.outcomes.outcome.parts` made."""
-    return b"".join(encode_batch(batch) for part in given for batch in _encoded(part))
+    return b"".join(encode_batch(batch) for part in outcome_parts for batch in _encoded(part))
 
 
 def _encoded(part: Part) -> Iterator[pa.RecordBatch]:
@@ -86,18 +86,18 @@ def counts(rows: pa.RecordBatch | pa.Table) -> dict[str, int]:
     import pyarrow.compute as pc  # for the driver: a worker that encodes has no use for it
 
     is_first = pc.equal(rows.column("row"), plain_scalar(0, META["row"]))
-    met = rows.column("status").filter(is_first).value_counts().to_pylist()
-    return {one["values"]: one["counts"] for one in met}
+    status_counts = rows.column("status").filter(is_first).value_counts().to_pylist()
+    return {entry["values"]: entry["counts"] for entry in status_counts}
 
 
 def seconds(rows: pa.RecordBatch) -> tuple[int, float, float]:
     """How many settings ended, how long they took together, and the longest of them."""
     import pyarrow.compute as pc  # as in `counts`
 
-    taken = rows.column("seconds")
+    column = rows.column("seconds")
     if pc.max(rows.column("row")).as_py():  # a frame of many rows has its seconds on each of them
-        taken = taken.filter(pc.equal(rows.column("row"), plain_scalar(0, META["row"])))
-    return len(taken), pc.sum(taken).as_py() or 0.0, pc.max(taken).as_py() or 0.0
+        column = column.filter(pc.equal(rows.column("row"), plain_scalar(0, META["row"])))
+    return len(column), pc.sum(column).as_py() or 0.0, pc.max(column).as_py() or 0.0
 
 
 def values_of(batch: pa.RecordBatch, column: str) -> list[Any]:
@@ -205,7 +205,7 @@ def _meta(own: Mapping[str, list[Any]]) -> list[pa.Array]:
 
 def _meta_array(name: str, values: list[Any]) -> pa.Array:
     if name in ("error", "traceback"):
-        values = [None if one is None else text(one).value for one in values]
+        values = [None if value is None else text(value).value for value in values]
     return plain_array(values, META[name])
 
 
@@ -225,11 +225,11 @@ def _batches(outcomes: Sequence[Outcome]) -> Iterator[pa.RecordBatch]:
     for outcome in outcomes:
         params = _param_cells(outcome.params)
         if _is_frame(outcome.result):
-            made = _frame_batch(outcome, params)
-            if isinstance(made, Outcome):
-                rows.append(_Row(made, params))
+            batch = _frame_batch(outcome, params)
+            if isinstance(batch, Outcome):
+                rows.append(_Row(batch, params))
             else:
-                yield made
+                yield batch
         else:
             rows.append(_row(outcome, params))
     for places in groups_of_one_type([row.cells for row in rows]):
@@ -298,11 +298,11 @@ def _repeated(
     columns: list[pa.Array],
     size: int,
 ) -> pa.RecordBatch:
-    one = _batch([_Row(outcome, params)])
+    row = _batch([_Row(outcome, params)])
     if size == 0:  # a frame without rows is still a setting that is done
         columns = [pa.nulls(1, column.type) for column in columns]
         size = 1
-    arrays = [pa.repeat(column[0], size) if len(column) else column for column in one.columns]
-    arrays[one.schema.names.index("row")] = plain_array(list(range(size)), META["row"])
-    schema = pa.schema([*one.schema, *fields])
+    arrays = [pa.repeat(column[0], size) if len(column) else column for column in row.columns]
+    arrays[row.schema.names.index("row")] = plain_array(list(range(size)), META["row"])
+    schema = pa.schema([*row.schema, *fields])
     return pa.record_batch([*arrays, *columns], schema=schema)

@@ -37,8 +37,8 @@ def recorded_cell(value: Any) -> Cell:
     """The cell of a value of a frozen result; raises where a table cannot hold the value."""
     if isinstance(value, Refused):
         raise TypeError(value.why)
-    made: Cell = value.cell if isinstance(value, Frozen) else cell(value)
-    return made
+    new_cell: Cell = value.cell if isinstance(value, Frozen) else cell(value)
+    return new_cell
 
 
 def plain_arrays(named: Iterable[tuple[str, list[Any]]]) -> dict[str, pa.Array] | None:
@@ -58,18 +58,18 @@ def plain_arrays(named: Iterable[tuple[str, list[Any]]]) -> dict[str, pa.Array] 
 def groups_of_one_type(rows: Sequence[CellRow]) -> Iterator[list[int]]:
     """The places of rows that fit in one batch: in every column one type, or nothing."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    seen: dict[str, set[Any]] = {name: set() for name in names}
+    tags_of: dict[str, set[Any]] = {name: set() for name in names}
     for row in rows:
-        for name, one in row.items():
-            if not pa.types.is_null(one.type):
-                seen[name].add(one.tag)
-    mixed = {name: next(iter(tags)) for name, tags in seen.items() if len(tags) > 1}
+        for name, value in row.items():
+            if not pa.types.is_null(value.type):
+                tags_of[name].add(value.tag)
+    mixed = {name: next(iter(tags)) for name, tags in tags_of.items() if len(tags) > 1}
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, row in enumerate(rows):
-        found = (row.get(name) for name in mixed)
+        cells = (row.get(name) for name in mixed)
         tags = tuple(
-            some if one is None or pa.types.is_null(one.type) else one.tag
-            for one, some in zip(found, mixed.values(), strict=True)
+            some if value is None or pa.types.is_null(value.type) else value.tag
+            for value, some in zip(cells, mixed.values(), strict=True)
         )
         groups.setdefault(tags, []).append(place)
     yield from groups.values()

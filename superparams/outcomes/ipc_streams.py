@@ -23,8 +23,8 @@ FORMAT_KEY: Final = b"superparams.format"
 
 def encode_batch(batch: pa.RecordBatch) -> bytes:
     """One record batch as an IPC stream, with the places that the ledger stamps."""
-    known: dict[bytes, bytes] = batch.schema.metadata or {}
-    head = {**known, FORMAT_KEY: str(FORMAT).encode(), STAMP_KEY: STAMP}
+    metadata: dict[bytes, bytes] = batch.schema.metadata or {}
+    head = {**metadata, FORMAT_KEY: str(FORMAT).encode(), STAMP_KEY: STAMP}
     batch = batch.replace_schema_metadata(head)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:

@@ -84,11 +84,13 @@ class Columns(NamedTuple):
         own = zip(*self.own.values(), strict=True)
         params, results = _rows(self.params), _rows(self.results)
         nothing: dict[str, Any] = {}
-        made: list[Outcome] = []
+        outcomes: list[Outcome] = []
         for values in own:
-            known: dict[str, Any] = dict(zip(self.own, values, strict=True))
-            made.append(Outcome(params=next(params, nothing), result=next(results, None), **known))
-        return made
+            attributes: dict[str, Any] = dict(zip(self.own, values, strict=True))
+            outcomes.append(
+                Outcome(params=next(params, nothing), result=next(results, None), **attributes)
+            )
+        return outcomes
 
 
 Part = Columns | list[Outcome]  # outcomes, by columns where that is possible
@@ -96,8 +98,10 @@ Part = Columns | list[Outcome]  # outcomes, by columns where that is possible
 
 def parts(outcomes: Sequence[Outcome]) -> list[Part]:
     """Outcomes with, and those without a result, each by columns where their names are the same."""
-    empty = [one for one in outcomes if one.result is None]
-    full = [one for one in outcomes if one.result is not None] if empty else list(outcomes)
+    empty = [outcome for outcome in outcomes if outcome.result is None]
+    full = (
+        [outcome for outcome in outcomes if outcome.result is not None] if empty else list(outcomes)
+    )
     return [_by_columns(part) or part for part in (empty, full) if part]
 
 
@@ -105,15 +109,15 @@ def own_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """What they have beside parameters and results, by columns."""
     columns = {name: list(map(attribute, outcomes)) for name, attribute in _ATTRIBUTES.items()}
     if outcomes and outcomes[0].code is not None:
-        columns[CODE] = [one.code for one in outcomes]
+        columns[CODE] = [outcome.code for outcome in outcomes]
     return columns
 
 
 def _by_columns(outcomes: list[Outcome]) -> Columns | None:
-    params = _transposed([one.params for one in outcomes])
+    params = _transposed([outcome.params for outcome in outcomes])
     if params is None:
         return None
-    results = [one.result for one in outcomes]
+    results = [outcome.result for outcome in outcomes]
     columns = {} if results[0] is None else _transposed(results)
     return None if columns is None else Columns(own_columns(outcomes), params, columns)
 

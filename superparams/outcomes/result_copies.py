@@ -207,10 +207,10 @@ def _copied(x: Any, depth: int) -> Any:
     if depth > _DEEPEST_COPY:
         raise _HasNoCopy
     if kind in _SEQUENCES:
-        taken = kind(x)
-        if _FIXED.issuperset(map(type, taken)):
-            return taken
-        return kind([_copied(one, depth + 1) for one in taken])
+        items = kind(x)
+        if _FIXED.issuperset(map(type, items)):
+            return items
+        return kind([_copied(item, depth + 1) for item in items])
     if kind is dict:
         return _copied_dict(x.copy(), depth)
     if kind in _BYTES:
@@ -264,8 +264,8 @@ def _as_cell(x: object) -> Frozen | Refused:
     try:
         from superparams.outcomes.arrow import cell
 
-        made = cell(x)
-        return Frozen(made._replace(value=_detached(made.value)))
+        new_cell = cell(x)
+        return Frozen(new_cell._replace(value=_detached(new_cell.value)))
     except MemoryError:
         raise
     except Exception as error:  # whatever the methods of a foreign object raise
@@ -278,6 +278,6 @@ def _detached(value: Any) -> Any:
     if kind is list:
         return value if _FIXED.issuperset(map(type, value)) else list(map(_detached, value))
     if kind is dict:
-        return {name: _detached(one) for name, one in value.items()}
+        return {name: _detached(item) for name, item in value.items()}
     copied = _record(value)
     return value if copied is None else copied

@@ -49,5 +49,7 @@ def heed_answer(name: str, answer: object, method: Callable[[], Any]) -> None:
     """Refuse or warn of what ``setup`` or ``teardown`` returned; see `called`."""
     refuse_unrun(name, answer)
     if answer is not None:
-        told = f"{name} returned {answer!r:.80}, which is ignored; set attributes of self instead"
-        warn_user(told, RuntimeWarning, method=method)
+        message = (
+            f"{name} returned {answer!r:.80}, which is ignored; set attributes of self instead"
+        )
+        warn_user(message, RuntimeWarning, method=method)

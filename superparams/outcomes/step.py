@@ -74,8 +74,8 @@ def recorded_row(where: str, row: object) -> Any:
             f"{where} was given {row!r:.80}, {kind_of(row)}; a step is a dict such as "
             f'{{"loss": ...}}, or a data frame'
         )
-    made = frozen(dict(row) if isinstance(row, Mapping) else row)  # pyright: ignore[reportUnknownArgumentType]
-    refused = _refused(made, "")
+    new_row = frozen(dict(row) if isinstance(row, Mapping) else row)  # pyright: ignore[reportUnknownArgumentType]
+    refused = _refused(new_row, "")
     if refused is not None:
         name, why = refused
         what = f"the field {name!r} of a step" if name else "a step"
@@ -83,7 +83,7 @@ def recorded_row(where: str, row: object) -> Any:
             f"{where}: {what}: {why}; give numbers, text, dates, arrays or a repr of it, or save "
             "it in self.folder"
         )
-    return made
+    return new_row
 
 
 def _refused(row: object, name: str) -> tuple[str, str] | None:
@@ -92,9 +92,9 @@ def _refused(row: object, name: str) -> tuple[str, str] | None:
         return name, row.why
     if type(row) is dict:
         for inner, x in row.items():  # pyright: ignore[reportUnknownVariableType]
-            found = _refused(x, f"{name}.{inner}" if name else str(inner))  # pyright: ignore[reportUnknownArgumentType]
-            if found is not None:
-                return found
+            refusal = _refused(x, f"{name}.{inner}" if name else str(inner))  # pyright: ignore[reportUnknownArgumentType]
+            if refusal is not None:
+                return refusal
     return None
 
 
@@ -125,7 +125,7 @@ def step_parts(steps: Sequence[Step]) -> list[StepColumns | Step]:
             parts += some
             continue
         own = {name: list(map(value, some)) for name, value in _OWN.items()}
-        fields = {name: [one.row[name] for one in some] for name in names}
+        fields = {name: [step.row[name] for step in some] for name in names}
         parts.append(StepColumns(own, fields))
     return parts
 

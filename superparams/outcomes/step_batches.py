@@ -109,9 +109,9 @@ def values_of_steps(batch: pa.RecordBatch) -> list[tuple[dict[str, Any], dict[st
     """The steps of a batch as values of Python: the columns of every step, and the fields."""
     names: list[str] = batch.schema.names
     rows = zip(*map(python_values, batch.columns), strict=True)
-    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    steps: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for row in rows:
         values = dict(zip(names, row, strict=True))
         own = {name: values[name] for name in STEP_META}
-        found.append((own, {n.removeprefix(FIELD): x for n, x in values.items() if n not in own}))
-    return found
+        steps.append((own, {n.removeprefix(FIELD): x for n, x in values.items() if n not in own}))
+    return steps

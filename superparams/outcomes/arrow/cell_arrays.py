@@ -36,13 +36,13 @@ def simple_type(values: Sequence[object]) -> pa.DataType | None:
 
 
 def _simple(kind: type) -> pa.DataType | None:
-    found = SIMPLE.get(kind)
-    adapter = adapter_for(kind) if found is None else None
+    form = SIMPLE.get(kind)
+    adapter = adapter_for(kind) if form is None else None
     if adapter is not None and adapter.column_type is not None:
-        found = adapter.column_type(kind)
-        if found is not None:
-            SIMPLE[kind] = found
-    return found
+        form = adapter.column_type(kind)
+        if form is not None:
+            SIMPLE[kind] = form
+    return form
 
 
 def common_tag(cells: Sequence[Cell]) -> tuple[pa.DataType, str | None] | None:
@@ -50,11 +50,11 @@ def common_tag(cells: Sequence[Cell]) -> tuple[pa.DataType, str | None] | None:
 
     Integers among floats count as floats where none changes.
     """
-    tags = list(dict.fromkeys(one.tag for one in cells if one.type != NULL.type))
+    tags = list(dict.fromkeys(cell.tag for cell in cells if cell.type != NULL.type))
     if len(tags) < 2:
         return tags[0] if tags else NULL.tag
     if set(tags) == {(INT64, None), (FLOAT64, None)}:
-        fits = all(one.type != INT64 or abs(one.value or 0) <= 2**53 for one in cells)
+        fits = all(cell.type != INT64 or abs(cell.value or 0) <= 2**53 for cell in cells)
         return (FLOAT64, None) if fits else None
     return None
 
@@ -83,9 +83,9 @@ def plain_array(values: list[Any], form: pa.DataType) -> pa.Array:
         return make_array(values, form)
     bitmap = None
     if n_null:
-        bitmap = plain_array([one is not None for one in values], pa.bool_()).buffers()[1]
+        bitmap = plain_array([value is not None for value in values], pa.bool_()).buffers()[1]
         blank: Any = "" if is_text else 0
-        values = [blank if one is None else one for one in values]
+        values = [blank if value is None else value for value in values]
     if form == pa.bool_():
         values = list(map(bool, values))  # a truth value of numpy is no number to `array`
     data = _text_buffers(values) if code is None else [pa.py_buffer(array(code, values))]
@@ -104,17 +104,17 @@ def _text_buffers(values: list[str]) -> list[pa.Buffer]:
     joined = "".join(values)
     data = joined.encode()
     is_ascii = len(data) == len(joined)
-    sizes = map(len, values) if is_ascii else (len(one.encode()) for one in values)
+    sizes = map(len, values) if is_ascii else (len(value.encode()) for value in values)
     return [pa.py_buffer(array("i", accumulate(sizes, initial=0))), pa.py_buffer(data)]
 
 
 def make_array(values: list[Any], form: pa.DataType) -> pa.Array:
     """An array of plain values; text beyond 2 GiB gets 64-bit offsets."""
-    made = pa.array(values, form)
-    if isinstance(made, pa.Array):
-        return made
+    array_or_chunks = pa.array(values, form)
+    if isinstance(array_or_chunks, pa.Array):
+        return array_or_chunks
     wide = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
-    return pa.array(values, wide[form]) if form in wide else made.combine_chunks()
+    return pa.array(values, wide[form]) if form in wide else array_or_chunks.combine_chunks()
 
 
 def python_values(array: Any) -> list[Any]:
@@ -125,7 +125,7 @@ def python_values(array: Any) -> list[Any]:
     try:
         values: list[Any] = array.to_pylist()
     except ValueError:
-        return [_python_value(one) for one in array]
+        return [_python_value(scalar) for scalar in array]
     return values
 
 
@@ -140,7 +140,7 @@ def _python_value(scalar: Any) -> Any:
         return str(scalar.cast(pa.string()))
     if pa.types.is_struct(form):
         return {name: _python_value(scalar[name]) for name in scalar}
-    return [_python_value(one) for one in scalar.values]
+    return [_python_value(item) for item in scalar.values]
 
 
 def make_field(name: str, form: pa.DataType, kind: str | None) -> pa.Field:
@@ -153,8 +153,8 @@ def kind_of(field: pa.Field) -> str | None:
 
     None when the values are what they seem.
     """
-    found = metadata_of(field).get(KIND)
-    return found.decode() if found else None
+    kind = metadata_of(field).get(KIND)
+    return kind.decode() if kind else None
 
 
 def typed_values(column: object, field: pa.Field) -> list[Any]:
@@ -177,5 +177,5 @@ def _from_text(read: Callable[[str], Any], x: object) -> Any:
 
 def metadata_of(owner: Any) -> dict[bytes, bytes]:
     """The metadata of a field or a schema."""
-    found: dict[bytes, bytes] | None = owner.metadata
-    return found or {}
+    metadata: dict[bytes, bytes] | None = owner.metadata
+    return metadata or {}

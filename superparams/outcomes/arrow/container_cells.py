@@ -36,7 +36,7 @@ def list_cell(value: Iterable[object]) -> Cell:
     tag = common_tag(cells)
     if tag is None:
         return as_text(items)
-    return Cell(pa.list_(tag[0]), tag[1], [one.value for one in cells])
+    return Cell(pa.list_(tag[0]), tag[1], [inner.value for inner in cells])
 
 
 def set_cell(value: Set[Any]) -> Cell:
@@ -51,11 +51,11 @@ def mapping_cell(value: Mapping[Any, object]) -> Cell:
     """A mapping inside a list. (One that stands by itself becomes dotted columns.)"""
     names = [str(name) for name in value]
     cells = [cell(item) for item in value.values()]
-    kinds = {one.kind for one in cells}
+    kinds = {inner.kind for inner in cells}
     if not names or len(set(names)) < len(names) or kinds != {None}:
         return as_text(value)
-    form = pa.struct([pa.field(name, one.type) for name, one in zip(names, cells, strict=True)])
-    return Cell(form, None, {name: one.value for name, one in zip(names, cells, strict=True)})
+    form = pa.struct([pa.field(name, inner.type) for name, inner in zip(names, cells, strict=True)])
+    return Cell(form, None, {name: inner.value for name, inner in zip(names, cells, strict=True)})
 
 
 def flatten(values: Mapping[Any, object], prefix: str = "", depth: int = 0) -> dict[str, Any]:
@@ -67,17 +67,17 @@ def flatten(values: Mapping[Any, object], prefix: str = "", depth: int = 0) -> d
     for name, value in values.items():
         label = prefix + text(name if isinstance(name, str) else str(name)).value
         inner = items_of(value) if depth < 16 else None
-        found = flatten(inner, label + ".", depth + 1) if inner else {label: value}
-        for key, item in found.items():
+        labelled = flatten(inner, label + ".", depth + 1) if inner else {label: value}
+        for key, item in labelled.items():
             flat[_free(key, flat)] = item
     return flat
 
 
-def _free(name: str, taken: Mapping[str, object]) -> str:
-    if name not in taken:
+def _free(name: str, labels: Mapping[str, object]) -> str:
+    if name not in labels:
         return name
     number = 2
-    while f"{name}~{number}" in taken:
+    while f"{name}~{number}" in labels:
         number += 1
     return f"{name}~{number}"
 
@@ -119,7 +119,7 @@ class AdapterCells:
         if tag is None:
             cells = [NULL if value is None else as_text(value) for value in values]
             tag = pa.string(), "json"
-        return make_array([one.value for one in cells], tag[0]), tag[1]
+        return make_array([inner.value for inner in cells], tag[0]), tag[1]
 
     def table(self, names: Sequence[str], columns: Sequence[tuple[Any, str | None]]) -> pa.Table:
         """An Arrow table of such columns."""
@@ -143,8 +143,8 @@ def adapter_cell(value: object) -> Cell:
     make = None if adapter is None else adapter.cell
     assert make is not None
     EXACT[value.__class__] = lambda other: make(other, CELLS)
-    made: Cell = make(value, CELLS)
-    return made
+    new_cell: Cell = make(value, CELLS)
+    return new_cell
 
 
 # ---- JSON text, for what has no one type
@@ -202,7 +202,7 @@ def _json_scalar(value: object, depth: int) -> Any:
             return _jsonable(plain(value), depth + 1)
     if isinstance(value, (decimal.Decimal, fractions.Fraction, dt.timedelta)):
         return str(value)
-    made = cell(value)
-    if made.kind is None and pa.types.is_temporal(made.type):
-        return None if made.value is None else str(value)
-    return made.value
+    value_cell = cell(value)
+    if value_cell.kind is None and pa.types.is_temporal(value_cell.type):
+        return None if value_cell.value is None else str(value)
+    return value_cell.value

@@ -49,10 +49,10 @@ def _is_foreign(form: pa.DataType) -> bool:
     """Whether a nested type holds, at any depth, one that `flat_array` would change."""
     inner = [form.field(i).type for i in range(form.num_fields)]
     return any(
-        isinstance(one, pa.BaseExtensionType)
-        or pa.types.is_dictionary(one)
-        or pa.types.is_string_view(one)
-        or pa.types.is_binary_view(one)
-        or _is_foreign(one)
-        for one in inner
+        isinstance(part, pa.BaseExtensionType)
+        or pa.types.is_dictionary(part)
+        or pa.types.is_string_view(part)
+        or pa.types.is_binary_view(part)
+        or _is_foreign(part)
+        for part in inner
     )

@@ -38,5 +38,5 @@ def table_of(frame: object) -> pa.Table:
     adapter = adapter_of(frame)
     if adapter is None or adapter.table is None:
         return pa.table(frame)
-    made: pa.Table = adapter.table(frame, CELLS)
-    return made
+    table: pa.Table = adapter.table(frame, CELLS)
+    return table
