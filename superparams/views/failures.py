@@ -53,31 +53,31 @@ class Failures:
         return f"{self.settings:,} {self.status}{said}{f' ({every}{shared})' if shared else ''}"
 
 
-def failures_of(found: Results, most: int | None = None) -> list[Failures]:
+def failures_of(results: Results, most: int | None = None) -> list[Failures]:
     """The groups of failures in results, the largest first.
 
     The largest group of each status comes before the second group of any status.
 
     Args:
-        found: The results.
+        results: The results.
         most: The number of groups to return; None for all.
     """
-    rows = found.failures.to_arrow()
+    rows = results.failures.to_arrow()
     rows = rows.filter(pc.equal(rows.column("row"), plain_scalar(0, pa.int64())))
     kinds: dict[tuple[str, str], list[int]] = {}
     pairs = zip(rows.column("status").to_pylist(), rows.column("error").to_pylist(), strict=True)
     for place, (status, error) in enumerate(pairs):
         kinds.setdefault((status, _NUMBER.sub("0", error or "")), []).append(place)
-    differing = [name for name in found.params if not is_alike(found.column(name))]
+    differing = [name for name in results.params if not is_alike(results.column(name))]
     return [_group(rows, places, differing) for places in _in_order(kinds)[:most]]
 
 
 def _in_order(kinds: Mapping[tuple[str, str], list[int]]) -> list[list[int]]:
-    met = set[str]()
+    statuses = set[str]()
     ranked: list[tuple[bool, int, list[int]]] = []
     for (status, _), places in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
-        ranked.append((status in met, -len(places), places))
-        met.add(status)
+        ranked.append((status in statuses, -len(places), places))
+        statuses.add(status)
     return [places for *_, places in sorted(ranked, key=lambda group: group[:2])]
 
 

@@ -106,16 +106,16 @@ def placed(
             logarithmic if the numbers are log-spaced.
     """
     values = python_values(column)
-    some = values if has is None else [x for x, one in zip(values, has, strict=True) if one]
+    some = values if has is None else [x for x, owns in zip(values, has, strict=True) if owns]
     form, is_a = column.type, pa.types
     if is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_decimal(form):
-        found = _numbers(name, some, is_log=is_log)
+        result = _numbers(name, some, is_log=is_log)
     else:
-        found = _categories(name, some, {"False": 0, "True": 1} if is_a.is_boolean(form) else {})
+        result = _categories(name, some, {"False": 0, "True": 1} if is_a.is_boolean(form) else {})
     if has is None:
-        return found
-    own = iter(found.places)
-    return PlacedColumn(found.scale, [next(own) if one else math.nan for one in has])
+        return result
+    own = iter(result.places)
+    return PlacedColumn(result.scale, [next(own) if owns else math.nan for owns in has])
 
 
 def _categories(name: str, values: Sequence[object], order: dict[str, int]) -> PlacedColumn:
@@ -127,13 +127,13 @@ def _categories(name: str, values: Sequence[object], order: dict[str, int]) -> P
 
 def _numbers(name: str, values: Sequence[Any], *, is_log: bool | None) -> PlacedColumn:
     numbers = [float(x) if x is not None and math.isfinite(x) else None for x in values]
-    known = sorted({x for x in numbers if x is not None})
-    is_log = is_log_spaced(known) if is_log is None else is_log and bool(known) and known[0] > 0
-    ticks = known if len(known) <= MOST_TICKS else []
+    finite = sorted({x for x in numbers if x is not None})
+    is_log = is_log_spaced(finite) if is_log is None else is_log and bool(finite) and finite[0] > 0
+    ticks = finite if len(finite) <= MOST_TICKS else []
     labels = list(map(short_number, ticks))
     gap: float | None = None
-    if None in numbers and known:
-        low, high = known[0], known[-1]
+    if None in numbers and finite:
+        low, high = finite[0], finite[-1]
         gap = low - GAP * ((high - low) or abs(low) or 1.0)
         if is_log:
             gap = low / (high / low if high > low else 10.0) ** GAP
@@ -177,8 +177,8 @@ def binned(column: PlacedColumn, most: int = MOST_POINTS) -> PlacedColumn:
     scale = column.scale
     if not scale.is_number or column.size <= most:
         return column
-    known = [x for x in column.distinct if x != scale.gap]
-    ends, n_bins = (min(known), max(known)), most // 2
+    numbers = [x for x in column.distinct if x != scale.gap]
+    ends, n_bins = (min(numbers), max(numbers)), most // 2
 
     def middle(x: float) -> float:
         part = (min(n_bins - 1, int(scale.part(x, ends) * n_bins)) + 0.5) / n_bins
@@ -187,7 +187,7 @@ def binned(column: PlacedColumn, most: int = MOST_POINTS) -> PlacedColumn:
 
     is_kept = [x == scale.gap or math.isnan(x) for x in column.places]
     places = zip(column.places, is_kept, strict=True)
-    return PlacedColumn(scale, [x if kept else middle(x) for x, kept in places])
+    return PlacedColumn(scale, [x if stays else middle(x) for x, stays in places])
 
 
 class MeanPoint(NamedTuple):
@@ -210,16 +210,16 @@ def means_by(
         places: The place of each row; NaN for a row that does not count.
         values: The value of each row.
     """
-    found: dict[Any, dict[float, list[float]]] = {}
+    by_group: dict[Any, dict[float, list[float]]] = {}
     for group, place, x in zip(groups, places, values, strict=True):
         if group == group and place == place:
-            found.setdefault(group, {}).setdefault(place, []).append(x)
+            by_group.setdefault(group, {}).setdefault(place, []).append(x)
     return {
         group: [
             MeanPoint(place, sum(xs) / len(xs), min(xs), max(xs), len(xs))
             for place, xs in sorted(points.items())
         ]
-        for group, points in found.items()
+        for group, points in by_group.items()
     }
 
 

@@ -51,18 +51,18 @@ class PlotRows:
         """
         experiment = results.root.name.rpartition(".")[2]
         if name is None and results.goal is None:
-            numbers = [one for one in results.results if is_number_column(results, one)]
+            numbers = [column for column in results.results if is_number_column(results, column)]
             if not numbers:
                 raise StoreError(f"plot.{verb}() of {experiment}: no result is a number")
             name = numbers[0]
         name = results.column_of_numbers(name, f"plot.{verb}")
-        found = results.with_numbers(name)
-        if not len(found):
+        rows = results.with_numbers(name)
+        if not len(rows):
             raise StoreError(
                 f"plot.{verb}() of {experiment}: no row of the current code has the status done "
                 f"and a number in {name!r}; results.stale.plot draws the rows of other code"
             )
-        return cls(found, name, experiment)
+        return cls(rows, name, experiment)
 
     @cached_property
     def values(self) -> list[float]:
@@ -108,8 +108,8 @@ class PlotRows:
         if "." not in name or name not in self.results.params:
             return None
         is_value = pc.is_valid(self.results.column(name)).to_pylist()
-        known = self.results.has_field(name).to_pylist()
-        has = [x if y is None else y for x, y in zip(is_value, known, strict=True)]
+        recorded = self.results.has_field(name).to_pylist()
+        has = [x if y is None else y for x, y in zip(is_value, recorded, strict=True)]
         return None if all(has) else has
 
     def column(self, name: str) -> PlacedColumn:
@@ -136,9 +136,9 @@ class PlotRows:
         columns = {name: self.column(name) for name in self.shared()}
         return max(columns, key=lambda name: (columns[name].scale.is_number, columns[name].size))
 
-    def narrowest(self, taken: Collection[str], most: int) -> str | None:
+    def narrowest(self, used: Collection[str], most: int) -> str | None:
         """The most important field with few values, categories before numbers; None without any."""
-        columns = {name: self.column(name) for name in self.shared() if name not in taken}
+        columns = {name: self.column(name) for name in self.shared() if name not in used}
         some = [name for name, column in columns.items() if column.size <= most]
         return min(some, key=lambda name: columns[name].scale.is_number, default=None)
 
@@ -146,7 +146,7 @@ class PlotRows:
         """The indices of the rows, the best last, so that they are drawn over the others."""
         goal = self.results.goal
         sign = -1 if goal is not None and goal.column == self.name and goal.mode == "min" else 1
-        return sorted(range(len(self.values)), key=lambda at: sign * self.values[at])
+        return sorted(range(len(self.values)), key=lambda place: sign * self.values[place])
 
 
 def is_number_column(results: Results, name: str) -> bool:
@@ -155,7 +155,7 @@ def is_number_column(results: Results, name: str) -> bool:
     return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))
 
 
-def order_of_places(column: PlacedColumn | None, found: Mapping[Any, object]) -> list[Any]:
+def order_of_places(column: PlacedColumn | None, by_place: Mapping[Any, object]) -> list[Any]:
     """The places of a column in its order, by what was found for them."""
-    places: Iterable[Any] = found
+    places: Iterable[Any] = by_place
     return sorted(places) if column is not None else list(places)

@@ -78,18 +78,18 @@ class Plots:
         column = binned(rows.column(x))
         groups = rows.column(by) if by else None
         keys = groups.places if groups else [0.0] * len(rows.values)
-        found = means_by(keys, column.places, rows.values)
-        order = order_of_places(groups, found)
+        by_group = means_by(keys, column.places, rows.values)
+        order = order_of_places(groups, by_group)
         axes: Any = ax or drawing.new_axes(size=(WIDTH, HEIGHT))[0]
         colors = _colors(order, groups)
         for place, color in zip(order, colors, strict=True):
-            points = found[place]
+            points = by_group[place]
             label = groups.label(place) if groups else rows.name
             marker = "o" if len(points) == 1 else "o-" if len(points) <= 20 else "-"
             drawing.add_band(axes, points, label=label, color=color, marker=marker)
         drawing.set_scale(axes, "x", column.scale)
         others = [name for name in rows.varying if name not in (x, by)]
-        _set_result(axes, rows, _averaged(found.values(), others))
+        _set_result(axes, rows, _averaged(by_group.values(), others))
         drawing.add_legend(axes, by or "", len(order))
         drawing.lay_out(axes)
         return _axes(axes)
@@ -127,15 +127,16 @@ class Plots:
             )
         columns = [binned(rows.column(name), 20) for name in (first, second)]
         pairs = list(zip(*(column.places for column in columns), strict=True))
-        found = means_by(pairs, [sum(pair) * 0 for pair in pairs], rows.values)
+        by_pair = means_by(pairs, [sum(pair) * 0 for pair in pairs], rows.values)
         places = [column.distinct for column in columns]
         nan = float("nan")
         cells = [
-            [found[x, y][0].mean if (x, y) in found else nan for x in places[0]] for y in places[1]
+            [by_pair[x, y][0].mean if (x, y) in by_pair else nan for x in places[0]]
+            for y in places[1]
         ]
         axes: Any = ax or drawing.new_axes(size=(WIDTH, HEIGHT))[0]
         others = [name for name in rows.varying if name not in (first, second)]
-        over = _averaged(found.values(), others)
+        over = _averaged(by_pair.values(), others)
         drawing.add_cells(axes, cells, f"{rows.name}{over}")
         for which, column, several in zip("xy", columns, places, strict=True):
             drawing.set_scale(axes, which, _scale_of_cells(column, several))
@@ -164,16 +165,16 @@ class Plots:
         """
         rows = PlotRows.of(self._results, y, "slices")
         names = list(fields or rows.ranked()[:MOST_FIELDS])
-        given: list[Any] | None = None
+        own_axes: list[Any] | None = None
         if ax is not None:
-            given = list(ax) if isinstance(ax, Sequence) else [ax]
-        if given is not None and len(given) != len(names):
+            own_axes = list(ax) if isinstance(ax, Sequence) else [ax]
+        if own_axes is not None and len(own_axes) != len(names):
             raise StoreError(
-                f"plot.slices(ax=...) has {len(given)} axes for {len(names)} fields: "
+                f"plot.slices(ax=...) has {len(own_axes)} axes for {len(names)} fields: "
                 f"{', '.join(names)}"
             )
         size = (3.0, 2.6)
-        every = given or drawing.new_axes(len(names), size=size, columns=min(4, len(names)))
+        every = own_axes or drawing.new_axes(len(names), size=size, columns=min(4, len(names)))
         for number, (axes, name) in enumerate(zip(every, names, strict=True)):
             column = rows.column(name)
             drawing.add_points(axes, column.places, rows.values)
@@ -210,10 +211,10 @@ class Plots:
         columns = [*map(rows.column, names), rows.result]
         parts = [_parts(column) for column in columns]
         order = rows.worst_first()
-        colors = drawing.colors_along(parts[-1][at] for at in order)
+        colors = drawing.colors_along(parts[-1][index] for index in order)
         width = max(WIDTH, 1.1 * len(columns))
         axes: Any = ax or drawing.new_axes(size=(width, HEIGHT))[0]
-        drawing.add_lines(axes, [[part[at] for part in parts] for at in order], colors)
+        drawing.add_lines(axes, [[part[index] for part in parts] for index in order], colors)
         drawing.add_parallel_axes(axes, [_shown_ticks(column) for column in columns])
         drawing.name_parallel_axes(axes, [column.scale.name for column in columns])
         return _axes(axes)
@@ -229,21 +230,21 @@ class Plots:
             StoreError: For an unknown column, and where no field varies.
         """
         rows = PlotRows.of(self._results, y, "importance")
-        found = list(self._results.importance(rows.name))[:MOST_BARS]
-        if not found:
+        bars = list(self._results.importance(rows.name))[:MOST_BARS]
+        if not bars:
             raise StoreError(f"plot.importance() of {rows.experiment}: no field varies")
         names = [
             row["field"] if row["of"] == "all settings" else f"{row['field']}\n({row['of']})"
-            for row in found
+            for row in bars
         ]
         parts = [
-            ("alone", [row["alone"] or 0.0 for row in found]),
-            ("with others", [row["with_others"] or 0.0 for row in found]),
+            ("alone", [row["alone"] or 0.0 for row in bars]),
+            ("with others", [row["with_others"] or 0.0 for row in bars]),
         ]
         height = max(1.5, 0.8 + 0.4 * len(names))
         axes: Any = ax or drawing.new_axes(size=(WIDTH, height))[0]
         drawing.add_bars(axes, names, parts)
-        is_exact = all(row["exact"] for row in found)
+        is_exact = all(row["exact"] for row in bars)
         axes.set_xlabel(f"share of the variance of {rows.name}{'' if is_exact else ', estimated'}")
         drawing.add_legend(axes, "", 2, "lower right")
         drawing.lay_out(axes)
@@ -272,34 +273,34 @@ class Plots:
         Raises:
             StoreError: For an unknown column, and where there are no steps.
         """
-        found = StepCurves.of(self._results, y, x, by)
+        curves = StepCurves.of(self._results, y, x, by)
         axes: Any = ax or drawing.new_axes(size=(WIDTH, HEIGHT))[0]
-        colors, n_named = _colors_of_curves(found)
+        colors, n_named = _colors_of_curves(curves)
         named: set[str] = set()
-        for curve, color in zip(found.curves, colors, strict=True):
+        for curve, color in zip(curves.curves, colors, strict=True):
             marker = "o-" if len(curve.points) == 1 else "-"
             label = curve.label if n_named and curve.label not in named else "_"
             named.add(curve.label)
             drawing.add_band(axes, curve.points, label=label, color=color, marker=marker)
-        drawing.mark_ends(axes, found.ends("failed"), "failed, killed or timeout", "x")
-        drawing.mark_ends(axes, found.ends("stopped"), "stopped", "s")
-        axes.set_xlabel(found.x)
-        axes.set_ylabel(f"{found.y}{found.over}")
-        if spans_magnitudes([point.low for curve in found.curves for point in curve.points]):
+        drawing.mark_ends(axes, curves.ends("failed"), "failed, killed or timeout", "x")
+        drawing.mark_ends(axes, curves.ends("stopped"), "stopped", "s")
+        axes.set_xlabel(curves.x)
+        axes.set_ylabel(f"{curves.y}{curves.over}")
+        if spans_magnitudes([point.low for curve in curves.curves for point in curve.points]):
             axes.set_yscale("log")
-        n_marks = bool(found.ends("failed")) + bool(found.ends("stopped"))
+        n_marks = bool(curves.ends("failed")) + bool(curves.ends("stopped"))
         drawing.add_legend(
-            axes, found.title if n_named else "", max(2 * n_marks, n_named + n_marks)
+            axes, curves.title if n_named else "", max(2 * n_marks, n_named + n_marks)
         )
         if not n_named:
-            drawing.add_colorbar(axes, found.last_ends, f"last {found.y}")
+            drawing.add_colorbar(axes, curves.last_ends, f"last {curves.y}")
         drawing.lay_out(axes)
         return _axes(axes)
 
 
 def _axes(axes: Any) -> Axes:
-    given: Axes = axes
-    return given
+    typed_axes: Axes = axes
+    return typed_axes
 
 
 def _averaged(groups: Any, others: Sequence[str]) -> str:
@@ -323,15 +324,15 @@ def _colors(order: Sequence[float], groups: PlacedColumn | None) -> list[Any]:
     return drawing.colors_along(number / len(order) for number in range(len(order)))
 
 
-def _colors_of_curves(found: StepCurves) -> tuple[list[Any], int]:
+def _colors_of_curves(curves: StepCurves) -> tuple[list[Any], int]:
     """The colour of each curve, and how many names a legend has; none for very many curves."""
-    names = list(dict.fromkeys(curve.label for curve in found.curves))
+    names = list(dict.fromkeys(curve.label for curve in curves.curves))
     if len(names) > MOST_LINES:
-        low, high = found.last_ends
+        low, high = curves.last_ends
         span = (high - low) or 1.0
-        lasts = [(curve.points[-1].mean - low) / span for curve in found.curves]
+        lasts = [(curve.points[-1].mean - low) / span for curve in curves.curves]
         return drawing.colors_along(lasts), 0
-    return [drawing.color_of(names.index(curve.label)) for curve in found.curves], len(names)
+    return [drawing.color_of(names.index(curve.label)) for curve in curves.curves], len(names)
 
 
 def _scale_of_cells(column: PlacedColumn, places: Sequence[float]) -> AxisScale:
@@ -345,8 +346,8 @@ def _scale_of_cells(column: PlacedColumn, places: Sequence[float]) -> AxisScale:
 
 
 def _ends(column: PlacedColumn) -> tuple[float, float]:
-    known = [place for place in column.distinct if place != column.scale.gap]
-    return (known[0], known[-1]) if known else (0.0, 1.0)
+    places = [place for place in column.distinct if place != column.scale.gap]
+    return (places[0], places[-1]) if places else (0.0, 1.0)
 
 
 def _parts(column: PlacedColumn) -> list[float]:

@@ -45,71 +45,76 @@ CHARS: Final = 30  # characters of a cell
 KEY: Final = 8  # digits of a key that are shown; more if two keys begin with the same digits
 
 
-def summary_of(found: Results, elapsed: float | None = None) -> str:
+def summary_of(results: Results, elapsed: float | None = None) -> str:
     """How settings ended, by which code, and the path of the table, in one line.
 
     Args:
-        found: The results.
+        results: The results.
         elapsed: Seconds that the run took; None to leave them out.
     """
-    by_other = found.ended[1]
+    by_other = results.ended[1]
     parts = [
         f"{count:,} {name}"
         + (f" ({by_other[name]:,} by other code)" if name != "done" and name in by_other else "")
-        for name, count in found.counts.items()
+        for name, count in results.counts.items()
     ]
-    total = sum(found.counts.values())
-    ended = counted(total, "setting")
-    ended += f": {', '.join(parts)}" if parts else ""
+    total = sum(results.counts.values())
+    text = counted(total, "setting")
+    text += f": {', '.join(parts)}" if parts else ""
     took = "" if elapsed is None else f" in {duration(elapsed)}"
-    unknown = [_unknown(found)] if parts and not found.is_code_known else []
-    return " · ".join([f"{ended}{took}", *_best(found), *unknown, line(short_path(found.path))])
+    unknown = [_unknown(results)] if parts and not results.is_code_known else []
+    return " · ".join([f"{text}{took}", *_best(results), *unknown, line(short_path(results.path))])
 
 
-def _best(found: Results) -> Iterator[str]:
+def _best(results: Results) -> Iterator[str]:
     """Text for the best value of the goal, if there are several to choose from."""
-    if found.goal is not None and len(found) > 1:
+    if results.goal is not None and len(results) > 1:
         with suppress(StoreError):  # no row has a value
-            yield f"best {line(found.goal.column)} {cell('', found.best()[found.goal.column])}"
+            yield (
+                f"best {line(results.goal.column)} {cell('', results.best()[results.goal.column])}"
+            )
 
 
-def notes_of_goal(found: Results) -> Iterator[str]:
+def notes_of_goal(results: Results) -> Iterator[str]:
     """A note on a goal that no row has, although some are done."""
-    goal = found.goal
-    if goal is not None and goal.column not in found.columns and "done" in found.counts:
-        name, why = found.root.name.rpartition(".")[2], unknown_column(goal.column, found.results)
+    goal = results.goal
+    if goal is not None and goal.column not in results.columns and "done" in results.counts:
+        name, why = (
+            results.root.name.rpartition(".")[2],
+            unknown_column(goal.column, results.results),
+        )
         yield f"{name}.goal is {goal!r}, and the results have {why}"
 
 
-def _unknown(found: Results) -> str:
+def _unknown(results: Results) -> str:
     """Text for results whose current code is not known: how many codes made the rows."""
-    number = _count_codes(found)
+    number = _count_codes(results)
     return f"code unknown, rows of {number:,} codes" if number > 1 else "code unknown"
 
 
-def _count_codes(found: Results) -> int:
-    return len(found.column("code").unique())
+def _count_codes(results: Results) -> int:
+    return len(results.column("code").unique())
 
 
-def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
+def shown_of(results: Results, rows: Rows, *, is_html: bool) -> Table:
     """The first rows of results and the last ones, with the columns that people look at.
 
     Args:
-        found: The results.
+        results: The results.
         rows: Their rows.
         is_html: Whether to show the keys of settings, and numbers on the right.
     """
-    errors = ["error"] if found.counts.keys() & set(FAILURES) else []
-    names = [*found.params, *found.results, "status", *errors]
-    marks = [found.stale_name] if any(found.ended[1].values()) else []
+    errors = ["error"] if results.counts.keys() & set(FAILURES) else []
+    names = [*results.params, *results.results, "status", *errors]
+    marks = [results.stale_name] if any(results.ended[1].values()) else []
     # If the current code is not known, the column of codes tells the rows of each code apart.
-    is_mixed = not found.is_code_known and _count_codes(found) > 1
+    is_mixed = not results.is_code_known and _count_codes(results) > 1
     codes = ["code"] if is_mixed and "code" not in names else []
     names = [*(["key"] if is_html else []), *names, *marks, *codes, "seconds"]
     nones = FieldOwners(rows).none_masks(names)
     read = [name for name in names if name not in marks]
     every = rows.columns(*read, *(["code"] if marks else []))
-    every = found.marked(every).select(names) if marks else every
+    every = results.marked(every).select(names) if marks else every
     size, half = every.num_rows, ROWS // 2
     some = every
     if size > ROWS:
@@ -117,21 +122,21 @@ def shown_of(found: Results, rows: Rows, *, is_html: bool) -> Table:
     dicts = as_dicts(some)
     shown = range(size) if size <= ROWS else [*range(half), *range(size - half, size)]
     mark_nones(dicts, shown, nones)
-    table = table_of(found, every, dicts, keep=marks, nones=nones)
+    table = table_of(results, every, dicts, keep=marks, nones=nones)
     failed = ["failed" if row["status"] in FAILURES else "" for row in dicts]
     stale = ["stale" if any(row[name] for name in marks) else "" for row in dicts]
     return replace(
         table,
-        title=found.summary,
+        title=results.summary,
         right=table.right if is_html else frozenset(),
-        marks=[f"{one} {other}".strip() for one, other in zip(failed, stale, strict=True)],
+        marks=[f"{failure} {other}".strip() for failure, other in zip(failed, stale, strict=True)],
         skipped=max(0, size - ROWS),
     )
 
 
-def shown_averages(found: Averages, most: int) -> Table:
+def shown_averages(averages: Averages, most: int) -> Table:
     """The first rows of averages and the last ones; parameters and means are never left out."""
-    every, half = found.to_arrow(), most // 2
+    every, half = averages.to_arrow(), most // 2
     size = every.num_rows
     some = every
     if size > most:
@@ -142,13 +147,13 @@ def shown_averages(found: Averages, most: int) -> Table:
         [[cell(name, x) for name, x in row.items()] for row in as_dicts(some)],
         right=numbers(every.schema),
         size=size,
-        title=line(found.summary),
+        title=line(averages.summary),
         skipped=max(0, size - most),
     )
 
 
 def table_of(
-    found: Results,
+    results: Results,
     every: pa.Table,
     rows: Sequence[Mapping[str, Any]],
     *,
@@ -160,7 +165,7 @@ def table_of(
     """Some rows of results as short text.
 
     Args:
-        found: The results.
+        results: The results.
         every: The columns to show, with all rows.
         rows: The rows to show.
         keep: Columns that are never left out.
@@ -175,7 +180,7 @@ def table_of(
         values = [row[name] for row in rows]
         if name in ("key", "code"):
             columns.append(short_keys([x or "" for x in values]))
-        elif name == found.stale_name:
+        elif name == results.stale_name:
             columns.append(list(map(_stale, values)))
         else:
             columns.append([cell(name, x, most.get(name, CHARS)) for x in values])
@@ -184,17 +189,17 @@ def table_of(
         list(zip(*columns, strict=True)),
         right=numbers(every.schema),
         keep=frozenset(place for place, name in enumerate(names) if name in keep),
-        order=order_of(names, found.params, _by_weight(found), is_sorted=is_sorted),
+        order=order_of(names, results.params, _by_weight(results), is_sorted=is_sorted),
         size=every.num_rows,
         alike=alike_in(every, names, nones or {}),
-        whole=frozenset(place for place, name in enumerate(names) if name in found.results),
+        whole=frozenset(place for place, name in enumerate(names) if name in results.results),
     )
 
 
-def _by_weight(found: Results) -> list[str]:
+def _by_weight(results: Results) -> list[str]:
     """The columns of results, that of the goal first."""
-    goal = found.goal
-    return sorted(found.results, key=lambda name: goal is None or name != goal.column)
+    goal = results.goal
+    return sorted(results.results, key=lambda name: goal is None or name != goal.column)
 
 
 def _stale(is_stale: bool | None) -> str:
@@ -211,12 +216,14 @@ def order_of(
     """
     places = {name: place for place, name in enumerate(names)}
     if is_sorted:
-        wanted = [*params, *results]
+        ordered = [*params, *results]
     else:
         turns = zip_longest(results, params[::2], params[1::2])
-        wanted = [name for turn in turns for name in turn if name is not None]
-    found = dict.fromkeys(places[name] for name in (*wanted, "status", "error") if name in places)
-    return [*found, *(place for place in places.values() if place not in found)]
+        ordered = [name for turn in turns for name in turn if name is not None]
+    indices = dict.fromkeys(
+        places[name] for name in (*ordered, "status", "error") if name in places
+    )
+    return [*indices, *(place for place in places.values() if place not in indices)]
 
 
 def mark_nones(

@@ -77,20 +77,20 @@ class StepCurves:
         current = results.current
         steps = current.steps
         goal = results.goal
-        numbers = [one for one in steps.fields if _is_number(steps.column(one).type)]
+        numbers = [field for field in steps.fields if _is_number(steps.column(field).type)]
         if not len(steps) or not numbers:
             raise StoreError(f"plot.curves() of {name}: no setting recorded numbers in steps")
         if y is None:
             column = "" if goal is None else goal.column.removeprefix(RESULT)
-            y = next((one for one in (column, FIELD + column) if one in numbers), numbers[0])
+            y = next((field for field in (column, FIELD + column) if field in numbers), numbers[0])
         if x is None:
             x = "epoch" if "epoch" in numbers and y != "epoch" else "step"
-        for one in (y, x, *([] if by is None else [by])):
-            if one not in steps.columns:
-                raise StoreError(f"plot.curves() of {name}: {unknown_column(one, steps.columns)}")
-        for one in (y, x):
-            if not _is_number(steps.column(one).type):
-                raise StoreError(f"plot.curves() of {name}: {one!r} has no numbers")
+        for field in (y, x, *([] if by is None else [by])):
+            if field not in steps.columns:
+                raise StoreError(f"plot.curves() of {name}: {unknown_column(field, steps.columns)}")
+        for field in (y, x):
+            if not _is_number(steps.column(field).type):
+                raise StoreError(f"plot.curves() of {name}: {field!r} has no numbers")
         statuses = dict(
             zip(
                 current.column("key").to_pylist(),
@@ -98,10 +98,10 @@ class StepCurves:
                 strict=True,
             )
         )
-        params = [one for one in steps.columns if one in current.params]
-        varying = [one for one in params if not is_alike(current.column(one))]
-        repeated = [one for one in varying if one in current.repeats]
-        own = [one for one in varying if one not in repeated and one not in current.derived]
+        params = [field for field in steps.columns if field in current.params]
+        varying = [field for field in params if not is_alike(current.column(field))]
+        repeated = [field for field in varying if field in current.repeats]
+        own = [field for field in varying if field not in repeated and field not in current.derived]
         points = _points(steps, y, x)
         labels = _labels(steps, own, by)
         curves = _curves(points, labels, statuses)
@@ -165,7 +165,7 @@ def _curves(
     statuses: Mapping[str, str],
 ) -> list[StepCurve]:
     groups = [labels[point.row] for point in points]
-    found = means_by(groups, [p.place for p in points], [p.value for p in points])
+    by_group = means_by(groups, [p.place for p in points], [p.value for p in points])
     lasts: dict[str, tuple[tuple[tuple[Any, ...], str], _Point]] = {}
     for group, point in zip(groups, points, strict=True):
         lasts[point.setting] = (group, point)
@@ -174,7 +174,7 @@ def _curves(
         how = EARLY.get(statuses.get(key, ""))
         if how is not None:
             ends.setdefault(group, []).append(((point.place, point.value), how))
-    return [StepCurve(group[1], curve, ends.get(group, ())) for group, curve in found.items()]
+    return [StepCurve(group[1], curve, ends.get(group, ())) for group, curve in by_group.items()]
 
 
 def _is_number(form: pa.DataType) -> bool:

@@ -217,8 +217,8 @@ class BoardRequest(BaseHTTPRequestHandler):
         return SentAnswer(HTML, filled(content, may_connect=True), policy())
 
     def _log(self, feed: ResultFeed) -> SentAnswer:
-        found = feed.results()
-        log = log_of(found.root, found.row(self._word("key")))
+        results = feed.results()
+        log = log_of(results.root, results.row(self._word("key")))
         return SentAnswer(TEXT, "" if log is None else log.tail(LONGEST_LOG)[0])
 
     def _code(self, feed: ResultFeed) -> SentAnswer:

@@ -34,9 +34,9 @@ class RecordStamps:
         return (*map(self._of_run, run_folders(self._root)), *map(_of_file, files))
 
     def _of_run(self, run: RunFolder) -> Hashable:
-        known = self._ended.get(run.name)
-        if known is not None:
-            return known
+        last_stamp = self._ended.get(run.name)
+        if last_stamp is not None:
+            return last_stamp
         written = _of_file(run.path / "run.json")
         state = run.state()
         now = _of_file(run.path / RUNNING_FILE)
@@ -57,7 +57,7 @@ def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
 
 def _of_file(path: Path) -> Hashable:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size

@@ -115,8 +115,8 @@ class ResultFeed:
         """
         with self._loading:
             self._look()
-            found = self._experiment_results()
-            page = ResultsPage(found, now=self._now)
+            results = self._experiment_results()
+            page = ResultsPage(results, now=self._now)
             content = page.content({**live, "version": self._version})
         return content
 
@@ -149,9 +149,9 @@ class ResultFeed:
     def _curves_now(self) -> bytes:
         """The curves of all settings that run, which a new page does not have."""
         with self._loading:
-            found = self._experiment_results()
-            self._now.update(runs(found.root))
-            return b"".join(self._curves(found, self._now.n_steps)) or ALIVE
+            results = self._experiment_results()
+            self._now.update(runs(results.root))
+            return b"".join(self._curves(results, self._now.n_steps)) or ALIVE
 
     def _next(self, since: int) -> tuple[bytes | None, int]:
         """The next events after a version, and the version after them; None at the end."""
@@ -184,13 +184,13 @@ class ResultFeed:
     def _follow(self) -> None:
         """Look at the records again and again, as long as there is a page."""
         while True:
-            begun = time.monotonic()
+            start = time.monotonic()
             with self._loading:
                 self._look()
             with self._changed:
                 if not self._n_pages or self._is_ended:
                     return
-            time.sleep(max(TICK, REST * (time.monotonic() - begun)))
+            time.sleep(max(TICK, REST * (time.monotonic() - start)))
 
     def _look(self) -> None:
         """See whether something has changed, and send events if so."""
@@ -198,8 +198,8 @@ class ResultFeed:
         if stamp == self._stamp and not self._is_slow_behind and not self._are_curves_behind:
             return
         try:
-            found = self.experiment.read_again()
-            events = list(self._news(found, is_same=stamp == self._stamp))
+            results = self.experiment.read_again()
+            events = list(self._news(results, is_same=stamp == self._stamp))
             self._stamp, self._last_error = stamp, ""
         except (SuperparamsError, OSError) as error:
             events = [] if str(error) == self._last_error else [_event("gone", line(error))]
@@ -212,7 +212,7 @@ class ResultFeed:
         with self._changed:
             self._version += 1
             numbered = f"id: {self._version}\n".encode().join([b"", *events])
-            is_whole = any(one.startswith(WHOLE) for one in events)
+            is_whole = any(event.startswith(WHOLE) for event in events)
             if is_whole:
                 self._changes.clear()  # nothing before it is needed
             self._changes.append(_Change(self._version, numbered, is_whole))
@@ -223,66 +223,66 @@ class ResultFeed:
                 self._changes.popleft()
             self._changed.notify_all()
 
-    def _news(self, found: Results, *, is_same: bool) -> Iterator[bytes]:
+    def _news(self, results: Results, *, is_same: bool) -> Iterator[bytes]:
         """Events for the differences to the results that pages have been sent."""
-        before, self._seen = self._seen, _seen(found)
+        before, self._seen = self._seen, _seen(results)
         after = self._seen.marks
         if before is None:
             return
         if after is None and not is_same:
-            yield from self._whole(found)
+            yield from self._whole(results)
             return
         if before.marks is None and after is not None:
             yield RESET
             return
-        paths = PrivatePaths.of(found.root)
+        paths = PrivatePaths.of(results.root)
         if before.marks is not None and after is not None and not is_same:
             places = changed_places(before.marks, after)
             if places is None:
                 yield RESET
                 return
             if len(places):
-                yield from _of_rows(found.at(places), paths)
-        _, facts = self._page(found)
-        known = {**facts, "written": ""}
-        if known != self._sent_facts or self._code != self._sent_code:
+                yield from _of_rows(results.at(places), paths)
+        _, facts = self._page(results)
+        facts_to_send = {**facts, "written": ""}
+        if facts_to_send != self._sent_facts or self._code != self._sent_code:
             code = self._code if self._code != self._sent_code else dict[str, Any]()
-            self._sent_facts, self._sent_code = known, self._code
+            self._sent_facts, self._sent_code = facts_to_send, self._code
             yield _event("about", json_for_script({**facts, **code}))
-        yield from self._new_curves(found)
+        yield from self._new_curves(results)
 
-    def _whole(self, found: Results) -> Iterator[bytes]:
+    def _whole(self, results: Results) -> Iterator[bytes]:
         """A new sample of many rows, and all facts: pages replace what they have."""
-        page, facts = self._page(found)
+        page, facts = self._page(results)
         self._sent_facts, self._sent_code = {**facts, "written": ""}, self._code
         table, steps = page.rows()
         yield _event("about", json_for_script({**facts, **self._code}))
         yield _event("table", _encoded(table))
         if steps:
             yield _event("steps", _encoded(steps))
-        yield from self._new_curves(found)
+        yield from self._new_curves(results)
 
-    def _new_curves(self, found: Results) -> Iterator[bytes]:
+    def _new_curves(self, results: Results) -> Iterator[bytes]:
         """The curves of settings that have recorded steps since, whole and so not too often."""
         n_steps, now = self._now.n_steps, time.monotonic()
         changed = {key for key, n in n_steps.items() if self._sent_steps.get(key) != n}
         self._are_curves_behind = bool(changed) and now < self._curves_due
         if changed and not self._are_curves_behind:
             self._sent_steps, self._curves_due = n_steps, now + CURVES_REST
-            yield from self._curves(found, changed)
+            yield from self._curves(results, changed)
 
-    def _curves(self, found: Results, keys: Container[str]) -> Iterator[bytes]:
-        for table in self._now.curves(keys, found.params, PrivatePaths.of(found.root)):
+    def _curves(self, results: Results, keys: Container[str]) -> Iterator[bytes]:
+        for table in self._now.curves(keys, results.params, PrivatePaths.of(results.root)):
             yield _event("steps", _encoded(parquet_bytes(table)))
 
-    def _page(self, found: Results) -> tuple[ResultsPage, dict[str, Any]]:
+    def _page(self, results: Results) -> tuple[ResultsPage, dict[str, Any]]:
         """The page and its facts; those that take long to compute may be some seconds old."""
-        page, begun = ResultsPage(found, now=self._now), time.monotonic()
-        self._is_slow_behind = begun < self._slow_facts_due
+        page, start = ResultsPage(results, now=self._now), time.monotonic()
+        self._is_slow_behind = start < self._slow_facts_due
         if not self._is_slow_behind:
             self._slow_facts, self._code = page.importance(), page.code()
-            took = time.monotonic() - begun
-            self._slow_facts_due = begun + max(1.0, SLOW_REST * took)
+            took = time.monotonic() - start
+            self._slow_facts_due = start + max(1.0, SLOW_REST * took)
         return page, page.about(self._slow_facts)
 
     def _experiment_results(self) -> Results:
@@ -291,17 +291,17 @@ class ResultFeed:
         return self._seen.found
 
 
-def _seen(found: Results) -> _Seen:
-    if len(found) > MOST_ROWS:
-        return _Seen(found, None)
-    rows = found.to_arrow(stale=found.is_code_known)
-    return _Seen(found, RowMarks.of(rows, found.stale_name if found.is_code_known else None))
+def _seen(results: Results) -> _Seen:
+    if len(results) > MOST_ROWS:
+        return _Seen(results, None)
+    rows = results.to_arrow(stale=results.is_code_known)
+    return _Seen(results, RowMarks.of(rows, results.stale_name if results.is_code_known else None))
 
 
-def _of_rows(found: Results, paths: PrivatePaths) -> Iterator[bytes]:
-    table, _ = page_table(found, paths)
+def _of_rows(results: Results, paths: PrivatePaths) -> Iterator[bytes]:
+    table, _ = page_table(results, paths)
     yield _event("rows", _encoded(parquet_bytes(table)))
-    steps = steps_bytes(found, paths)
+    steps = steps_bytes(results, paths)
     if steps:
         yield _event("steps", _encoded(steps))
 

@@ -33,12 +33,12 @@ def code_facts(runs: Sequence[Run], paths: PrivatePaths) -> dict[str, Any]:
     for run in reversed(runs):
         if run.code is None or run.code in parts:
             continue
-        parts[run.code] = known = {}
+        parts[run.code] = parts_of_code = {}
         texts = run.texts
         for name, digest in sorted(run.parts.items()):
             text = lines(paths.hidden(texts.get(name, "").rstrip()))[:LONGEST]
             if text and text not in places and len(text) <= room:
                 places[text] = len(places)
                 room -= len(text)
-            known[lines(name)] = places.get(text, digest)
+            parts_of_code[lines(name)] = places.get(text, digest)
     return {"parts": parts, "texts": list(places)}

@@ -103,18 +103,18 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
     Columns of text with few different values are stored as dictionaries.
     """
-    made = io.BytesIO()
+    buffer = io.BytesIO()
     repetitive = [name for name in table.column_names if _is_repetitive(table.column(name))]
     parquet.write_table(
         table.replace_schema_metadata(None),
-        made,
+        buffer,
         compression="zstd",
         compression_level=LEVEL,
         use_dictionary=repetitive,
         write_statistics=False,
         store_schema=False,
     )
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def _is_repetitive(column: pa.ChunkedArray) -> bool:

@@ -72,8 +72,8 @@ def _parts(may_connect: bool) -> list[str]:
     text = TEMPLATE.read_text("utf-8")
     parts: list[str] = []
     for slot in SLOTS:
-        before, found, text = text.partition(slot)
-        if not found or slot in text:
+        before, separator, text = text.partition(slot)
+        if not separator or slot in text:
             raise StoreError(f"{TEMPLATE} is damaged: {slot} is not in it once; install again")
         parts.append(before)
     parts.append(text)
@@ -84,10 +84,10 @@ def _parts(may_connect: bool) -> list[str]:
 
 def policy() -> str:
     """The Content-Security-Policy of a page that may ask the server that it comes from."""
-    found = _POLICY.search(_parts(True)[0])
-    if found is None:
+    match = _POLICY.search(_parts(True)[0])
+    if match is None:
         raise StoreError(f"{TEMPLATE} is damaged: it has no Content-Security-Policy; install again")
-    return found[1].replace("&#39;", "'")
+    return match[1].replace("&#39;", "'")
 
 
 def json_for_script(facts: object) -> str:

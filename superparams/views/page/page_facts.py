@@ -31,10 +31,10 @@ MOST_CATEGORIES: Final = 200  # different texts of a field that counts as a cate
 MOST_RESULTS: Final = 6  # columns for which the page has the importance of fields
 
 
-def goal_fact(found: Results) -> dict[str, str] | None:
+def goal_fact(results: Results) -> dict[str, str] | None:
     """The column of the goal, and its direction."""
-    goal = found.goal
-    if goal is None or goal.column not in found.columns:
+    goal = results.goal
+    if goal is None or goal.column not in results.columns:
         return None
     direction = "maximize" if goal.mode == "max" else "minimize"
     return {"column": goal.column, "direction": direction}
@@ -43,25 +43,25 @@ def goal_fact(found: Results) -> dict[str, str] | None:
 # ---- fields
 
 
-def field_facts(found: Results, table: pa.Table) -> list[dict[str, Any]]:
+def field_facts(results: Results, table: pa.Table) -> list[dict[str, Any]]:
     """The fields of the settings, in the order of the declaration.
 
     Args:
-        found: The results.
+        results: The results.
         table: Their columns as the page has them.
     """
-    owners = FieldOwners(Rows.of_table(found.to_arrow()))
-    axes = _axes(recorded_schema(found.root) or {})
-    derived = set(found.derived)
+    owners = FieldOwners(Rows.of_table(results.to_arrow()))
+    axes = _axes(recorded_schema(results.root) or {})
+    derived = set(results.derived)
     facts: list[dict[str, Any]] = []
-    for name in found.params:
+    for name in results.params:
         column = flat(table.column(name))
         distinct = pc.unique(column).drop_null()
         kind = _kind(column.type, distinct)
         fact: dict[str, Any] = {
             "name": name,
             "kind": kind,
-            "varies": not is_alike(found.column(name)),
+            "varies": not is_alike(results.column(name)),
         }
         fact["log"] = kind == "number" and _is_log(distinct, axes.get(name, {}))
         fact["owners"] = owners.conditions_of(name) or [{}]
@@ -105,10 +105,10 @@ def is_fact(x: object) -> bool:
 # ---- what matters
 
 
-def importance_facts(found: Results) -> dict[str, list[dict[str, Any]]]:
+def importance_facts(results: Results) -> dict[str, list[dict[str, Any]]]:
     """How much each field matters for each numeric result, the goal first."""
     facts: dict[str, list[dict[str, Any]]] = {}
-    for name in list(_numeric(found))[:MOST_RESULTS]:
+    for name in list(_numeric(results))[:MOST_RESULTS]:
         with suppress(StoreError):
             facts[name] = [
                 {
@@ -119,15 +119,15 @@ def importance_facts(found: Results) -> dict[str, list[dict[str, Any]]]:
                     "settings": row["settings"],
                     "exact": row["exact"],
                 }
-                for row in found.importance(name)
+                for row in results.importance(name)
             ]
     return {name: fields for name, fields in facts.items() if fields}
 
 
-def _numeric(found: Results) -> Iterator[str]:
-    goal = found.goal
-    for name in sorted(found.results, key=lambda name: goal is None or name != goal.column):
-        form, is_a = found.column(name).type, pa.types
+def _numeric(results: Results) -> Iterator[str]:
+    goal = results.goal
+    for name in sorted(results.results, key=lambda name: goal is None or name != goal.column):
+        form, is_a = results.column(name).type, pa.types
         if is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form):
             yield name
 

@@ -36,7 +36,9 @@ class _RunNow(NamedTuple):
     @property
     def n_settings(self) -> int:
         """How many settings it runs, as far as it tells; else how many workers it has."""
-        indices = {one.index for one in self.settings} | {one.index for one in self.steps.last}
+        indices = {setting.index for setting in self.settings} | {
+            setting.index for setting in self.steps.last
+        }
         return len(indices) or (self.run.num_proc or 1)
 
 
@@ -53,11 +55,11 @@ class SettingsNow:
         Args:
             runs: All runs of the experiment.
         """
-        known = {one.run.name: one.steps for one in self._runs}
+        steps_by_run = {run_now.run.name: run_now.steps for run_now in self._runs}
         self._runs = []
         for run in runs:
             if run.state == "running":
-                steps = known.get(run.name) or RunningSteps(run.folder)
+                steps = steps_by_run.get(run.name) or RunningSteps(run.folder)
                 steps.update()
                 # The list may be half a second old.
                 settings = [x for x in running_settings(run.folder) if not steps.has_ended(x.index)]
@@ -66,11 +68,11 @@ class SettingsNow:
     def counts(self) -> dict[str, int]:
         """How many settings run, and how many wait for a worker."""
         running = todo = 0
-        for one in self._runs:
-            left = one.n_settings
-            if one.run.todo is not None:
-                left = max(0, one.run.todo - sum(one.run.counts.values()))
-            now = min(one.n_settings, left)
+        for run_now in self._runs:
+            left = run_now.n_settings
+            if run_now.run.todo is not None:
+                left = max(0, run_now.run.todo - sum(run_now.run.counts.values()))
+            now = min(run_now.n_settings, left)
             running, todo = running + now, todo + left - now
         return {"running": running, "todo": todo}
 
@@ -81,9 +83,9 @@ class SettingsNow:
             paths: Hides paths of the machine.
         """
         facts: list[dict[str, Any]] = []
-        for one in self._runs:
-            settings = {each.index: each for each in one.settings}
-            last = {each.index: each for each in one.steps.last}
+        for run_now in self._runs:
+            settings = {each.index: each for each in run_now.settings}
+            last = {each.index: each for each in run_now.steps.last}
             for index in sorted(settings.keys() | last.keys())[: MOST - len(facts)]:
                 facts.append(_fact(settings.get(index), last.get(index), paths))
         return facts
@@ -91,7 +93,7 @@ class SettingsNow:
     @property
     def n_steps(self) -> dict[str, int]:
         """How many steps each setting has recorded, by its key."""
-        return {each.key: each.step for one in self._runs for each in one.steps.last[:MOST]}
+        return {each.key: each.step for run_now in self._runs for each in run_now.steps.last[:MOST]}
 
     def curves(
         self, keys: Container[str], params: Iterable[str], paths: PrivatePaths
@@ -103,18 +105,20 @@ class SettingsNow:
             params: The names of the columns of parameters, which steps leave to them.
             paths: Hides paths of the machine.
         """
-        taken = {*OWN, *params}
-        for one in self._runs:
-            last = one.steps.last
-            wanted = [place for place, each in enumerate(last[:MOST]) if each.key in keys]
-            if wanted:
-                yield _curves(one.steps.table(), last, wanted, taken, paths)
+        labels = {*OWN, *params}
+        for run_now in self._runs:
+            last = run_now.steps.last
+            places = [place for place, each in enumerate(last[:MOST]) if each.key in keys]
+            if places:
+                yield _curves(run_now.steps.table(), last, places, labels, paths)
 
 
 def _fact(
     running: RunningSetting | None, last: LastStep | None, paths: PrivatePaths
 ) -> dict[str, Any]:
-    fact: dict[str, Any] = {"key": next(one.key for one in (running, last) if one is not None)}
+    fact: dict[str, Any] = {
+        "key": next(record.key for record in (running, last) if record is not None)
+    }
     if running is not None:
         values = {name: full(name, x) for name, x in running.values.items()}
         fact["fields"] = {lines(name): lines(paths.hidden(x)) for name, x in values.items()}
@@ -130,26 +134,26 @@ def _fact(
 def _curves(
     steps: pa.Table,
     last: Sequence[LastStep],
-    wanted: list[int],
-    taken: Container[str],
+    places: list[int],
+    labels: Container[str],
     paths: PrivatePaths,
 ) -> pa.Table:
     """Some steps of each of these settings, the last one included, in the types of the page."""
-    chosen = plain_array(wanted, pa.int64())
+    chosen = plain_array(places, pa.int64())
     steps = steps.filter(pc.is_in(steps.column("owner"), value_set=chosen))
     owner, step = flat(steps.column("owner")), flat(steps.column("step"))
-    ends = plain_array([one.step for one in last], pa.int64()).take(owner)
-    every = plain_array([-(-one.step // MOST_POINTS) for one in last], pa.int64()).take(owner)
+    ends = plain_array([step.step for step in last], pa.int64()).take(owner)
+    every = plain_array([-(-step.step // MOST_POINTS) for step in last], pa.int64()).take(owner)
     rest = pc.subtract(step, pc.multiply(pc.divide(step, every), every))
     is_kept = pc.or_(pc.equal(rest, plain_scalar(0, pa.int64())), pc.equal(step, ends))
     steps = steps.filter(is_kept)
     owner = flat(steps.column("owner"))
     arrays = {
-        "key": plain_array([one.key for one in last], pa.string()).take(owner),
-        "attempt": plain_array([one.attempt for one in last], pa.int32()).take(owner),
+        "key": plain_array([step.key for step in last], pa.string()).take(owner),
+        "attempt": plain_array([step.attempt for step in last], pa.int32()).take(owner),
     }
     for field in list(steps.schema)[1:]:
         plain = field.name.removeprefix(FIELD)
-        name = field.name if plain != field.name and plain in taken else plain
+        name = field.name if plain != field.name and plain in labels else plain
         arrays[name] = simple_column(steps.column(field.name), field, paths.hidden)
     return pa.table(arrays)

@@ -90,11 +90,11 @@ def _doc(text: str) -> str:
 # ---- output
 
 
-def log_facts(found: Results, rows: pa.Table, paths: PrivatePaths) -> dict[str, str]:
+def log_facts(results: Results, rows: pa.Table, paths: PrivatePaths) -> dict[str, str]:
     """The last output of settings, by key; settings that failed come first, until the page is full.
 
     Args:
-        found: The results.
+        results: The results.
         rows: Rows of them.
         paths: Hides paths of the machine.
     """
@@ -103,7 +103,7 @@ def log_facts(found: Results, rows: pa.Table, paths: PrivatePaths) -> dict[str, 
     for row in _by_need(rows):
         if row["key"] in facts:
             continue
-        text = log_text(found, row, paths)
+        text = log_text(results, row, paths)
         if text:
             facts[row["key"]] = text
             room -= len(text)
@@ -125,9 +125,9 @@ def _places(mask: object) -> list[int]:
     return places
 
 
-def log_text(found: Results, row: Mapping[str, object], paths: PrivatePaths) -> str:
+def log_text(results: Results, row: Mapping[str, object], paths: PrivatePaths) -> str:
     """The end of the output of the setting of a row; empty if none was kept."""
-    log = log_of(found.root, row)
+    log = log_of(results.root, row)
     text, is_cut = ("", False) if log is None else log.tail(LOG_LINES)
     text = lines(paths.hidden(text[-2 * LONGEST_LOG :]))
     is_cut = is_cut or len(text) > LONGEST_LOG

@@ -29,14 +29,14 @@ class Sample(NamedTuple):
     represents: pa.Array
 
 
-def sample_of(status: pa.ChunkedArray, wanted: Sequence[int], most: int) -> Sample | None:
+def sample_of(status: pa.ChunkedArray, required: Sequence[int], most: int) -> Sample | None:
     """Every n-th row of those that are done, and every m-th row of all others.
 
     Nothing is random, so the same table gives the same sample.
 
     Args:
         status: The status of each row.
-        wanted: The places of rows that must be in the sample.
+        required: The places of rows that must be in the sample.
         most: How many rows the sample has at most, not counting the wanted ones.
 
     Returns:
@@ -47,7 +47,7 @@ def sample_of(status: pa.ChunkedArray, wanted: Sequence[int], most: int) -> Samp
     is_done = flat(pc.equal(status, plain_scalar("done", pa.string())))
     done, others = (pc.indices_nonzero(x) for x in (is_done, pc.invert(is_done)))
     n_others = min(len(others), max(int(most * MOST_OTHERS), most - len(done)))
-    parts = [_part(done, most - n_others, wanted), _part(others, n_others, wanted)]
+    parts = [_part(done, most - n_others, required), _part(others, n_others, required)]
     joined = pa.table(
         {
             "place": pa.concat_arrays([places for places, _ in parts]),
@@ -57,11 +57,11 @@ def sample_of(status: pa.ChunkedArray, wanted: Sequence[int], most: int) -> Samp
     return Sample(flat(joined.column("place")), flat(joined.column("represents")))
 
 
-def _part(places: pa.Array, most: int, wanted: Sequence[int]) -> tuple[pa.Array, pa.Array]:
+def _part(places: pa.Array, most: int, required: Sequence[int]) -> tuple[pa.Array, pa.Array]:
     """Some of these places; each represents those up to the next chosen one."""
     size = len(places)
     chosen = set(range(size)) if most >= size else {n * size // most for n in range(most)}
-    needed: Any = pc.index_in(plain_array(list(wanted), places.type), value_set=places)
+    needed: Any = pc.index_in(plain_array(list(required), places.type), value_set=places)
     chosen |= {n for n in needed.to_pylist() if n is not None}
     if size:
         chosen.add(0)

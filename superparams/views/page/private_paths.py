@@ -31,8 +31,8 @@ class PrivatePaths:
 
     def __init__(self, folders: Iterable[str]) -> None:
         """Take the folders that are left out."""
-        known = {folder.rstrip("/") for folder in folders}
-        longest = sorted((x for x in known if x.count("/") > 1), key=len, reverse=True)
+        stripped = {folder.rstrip("/") for folder in folders}
+        longest = sorted((x for x in stripped if x.count("/") > 1), key=len, reverse=True)
         self._folders = [
             re.compile(rf"(?<![\w.~-]){re.escape(x)}(?:/|(?![\w.-]))") for x in longest
         ]

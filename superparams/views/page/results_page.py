@@ -43,35 +43,35 @@ MOST_IN_NOTEBOOK: Final = 20_000  # rows; the notebook keeps them
 _STEP: Final = ("key", "attempt", "step", "seconds")
 
 
-def page_of(found: Results, *, most: int = MOST_ROWS) -> str:
+def page_of(results: Results, *, most: int = MOST_ROWS) -> str:
     """The document with some results.
 
     Args:
-        found: The results.
+        results: The results.
         most: How many rows the document holds at most; it has a sample of a larger table.
     """
-    return filled(ResultsPage(found, most).content())
+    return filled(ResultsPage(results, most).content())
 
 
 class ResultsPage:
     """What the page of some results holds."""
 
     def __init__(
-        self, found: Results, most: int = MOST_ROWS, now: SettingsNow | None = None
+        self, results: Results, most: int = MOST_ROWS, now: SettingsNow | None = None
     ) -> None:
         """Take results.
 
         Args:
-            found: The results.
+            results: The results.
             most: How many rows the page holds at most; it has a sample of a larger table.
             now: What runs now; a board keeps it from one page to the next.
         """
-        self.found = found
-        self.paths = PrivatePaths.of(found.root)
-        self.sample = sample_of(found.column("status"), _best(found), most)
-        self._some = found if self.sample is None else found.at(self.sample.places)
+        self.found = results
+        self.paths = PrivatePaths.of(results.root)
+        self.sample = sample_of(results.column("status"), _best(results), most)
+        self._some = results if self.sample is None else results.at(self.sample.places)
         self._table, self._columns = page_table(self._some, self.paths, self.sample)
-        self._runs = runs(found.root)
+        self._runs = runs(results.root)
         self._now = SettingsNow() if now is None else now
         self._now.update(self._runs)
 
@@ -114,22 +114,22 @@ class ResultsPage:
         }
 
 
-def _best(found: Results) -> list[int]:
+def _best(results: Results) -> list[int]:
     """The place of the best row, which must be in a sample."""
     try:
-        best = found.best() if found.goal is not None else None
+        best = results.best() if results.goal is not None else None
     except StoreError:
         return []
     if best is None:
         return []
-    keys = found.column("key")
+    keys = results.column("key")
     return [int(keys.index(plain_scalar(str(best["key"]), keys.type)).as_py())]
 
 
-def _head(found: Results, every: list[Run], paths: PrivatePaths) -> dict[str, Any]:
-    name = next((x for run in every[::-1] if (x := run.text("experiment"))), found.root.name)
+def _head(results: Results, every: list[Run], paths: PrivatePaths) -> dict[str, Any]:
+    name = next((x for run in every[::-1] if (x := run.text("experiment"))), results.root.name)
     title = name.rpartition(".")[2]
-    doc = getattr(found.of, "__doc__", None) if isinstance(found.of, type) else None
+    doc = getattr(results.of, "__doc__", None) if isinstance(results.of, type) else None
     return {
         "version": VERSION,
         "experiment": lines(name),
@@ -137,18 +137,18 @@ def _head(found: Results, every: list[Run], paths: PrivatePaths) -> dict[str, An
         "doc": lines(doc or doc_of(reversed(every), title)),
         "written": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         "superparams": superparams_version(),
-        "goal": goal_fact(found),
-        "notes": [lines(paths.hidden(note)) for note in found.notes],
+        "goal": goal_fact(results),
+        "notes": [lines(paths.hidden(note)) for note in results.notes],
         "command": "experiment",
         "rerun": f"experiment rerun {lines(name)} {{key}}",
     }
 
 
-def _counts(found: Results, now: SettingsNow, sample: Sample | None) -> dict[str, Any]:
-    ended, stale = found.ended
-    counts = {name: n for name, n in ended.items() if n}
+def _counts(results: Results, now: SettingsNow, sample: Sample | None) -> dict[str, Any]:
+    by_status, stale = results.ended
+    counts = {name: n for name, n in by_status.items() if n}
     total = sum(counts.values())
-    size = None if sample is None else {"rows": len(sample.places), "of": len(found)}
+    size = None if sample is None else {"rows": len(sample.places), "of": len(results)}
     return {
         "counts": {**counts, **now.counts(), "total": total},
         "stale": sum(stale.values()),
@@ -156,11 +156,11 @@ def _counts(found: Results, now: SettingsNow, sample: Sample | None) -> dict[str
     }
 
 
-def _codes(found: Results) -> dict[str, Any]:
+def _codes(results: Results) -> dict[str, Any]:
     """The codes of rows that count as current; None if the current code is not known."""
-    if not found.is_code_known:
+    if not results.is_code_known:
         return {"current_code": None, "current_codes": None}
-    codes: list[str] = [x for x in found.current.column("code").unique().to_pylist() if x]
+    codes: list[str] = [x for x in results.current.column("code").unique().to_pylist() if x]
     return {"current_code": codes[0] if codes else None, "current_codes": codes}
 
 
@@ -168,16 +168,16 @@ def _codes(found: Results) -> dict[str, Any]:
 
 
 def page_table(
-    found: Results, paths: PrivatePaths, sample: Sample | None = None
+    results: Results, paths: PrivatePaths, sample: Sample | None = None
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The rows in simple types, and the names of the columns that only the page needs.
 
     Args:
-        found: The results.
+        results: The results.
         paths: Hides paths of the machine.
         sample: How many rows each row represents; None if the results are all rows.
     """
-    every = found.to_arrow()
+    every = results.to_arrow()
     started = pc.cast(outcome_column(every, "started"), pa.timestamp("ms", "UTC"), safe=False)
     arrays = {
         field.name: simple_column(every.column(place), field, paths.hidden)
@@ -186,30 +186,30 @@ def page_table(
     }
     arrays["started"] = simple_column(started, pa.field("started", started.type))
     names: dict[str, Any] = {"stale": None, "represents": None, "none": {}}
-    if found.is_code_known:
+    if results.is_code_known:
         names["stale"] = name = _free("stale", arrays)
-        marked = found.marked(every.select(["code"]))
-        arrays[name] = simple_column(marked.column(found.stale_name), pa.field(name, pa.bool_()))
+        marked = results.marked(every.select(["code"]))
+        arrays[name] = simple_column(marked.column(results.stale_name), pa.field(name, pa.bool_()))
     if sample is not None:
         names["represents"] = name = _free("represents", arrays)
         arrays[name] = sample.represents
-    for column, mask in FieldOwners(Rows.of_table(every)).none_masks(found.params).items():
+    for column, mask in FieldOwners(Rows.of_table(every)).none_masks(results.params).items():
         names["none"][column] = name = _free(f"none:{column}", arrays)
         arrays[name] = mask
     return pa.table(arrays), names
 
 
-def _free(name: str, taken: Mapping[str, object]) -> str:
-    while name in taken:
+def _free(name: str, labels: Mapping[str, object]) -> str:
+    while name in labels:
         name += "~"
     return name
 
 
-def steps_bytes(found: Results, paths: PrivatePaths) -> bytes:
+def steps_bytes(results: Results, paths: PrivatePaths) -> bytes:
     """The steps of the settings in a parquet file; empty if there are none."""
-    if not any(found.column("n_steps").unique().to_pylist()):
+    if not any(results.column("n_steps").unique().to_pylist()):
         return b""
-    steps = found.steps
+    steps = results.steps
     table = steps.to_arrow()
     if not table.num_rows:
         return b""

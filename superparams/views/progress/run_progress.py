@@ -94,12 +94,12 @@ class Progress:
         }
 
     @classmethod
-    def style_for(cls, wanted: bool, *, in_process: bool) -> str:
+    def style_for(cls, is_wanted: bool, *, in_process: bool) -> str:
         """The style for this process: live at a terminal, unless settings run in this process.
 
         A live line would get in the way of their prints and breakpoints.
         """
-        if not wanted:
+        if not is_wanted:
             return "none"
         if in_notebook():
             return "notebook"
@@ -149,11 +149,11 @@ class Progress:
         Returns:
             The number of settings in each status.
         """
-        met = counts(batch)
-        self.add(met, seconds(batch) if self._is_shown else None)
+        n_by_status = counts(batch)
+        self.add(n_by_status, seconds(batch) if self._is_shown else None)
         if self._goal is not None and self._is_shown:
             self.add_values(values_of(batch, self._goal.column))
-        return met
+        return n_by_status
 
     def add_values(self, values: Iterable[object]) -> None:
         """Look for the best among new values of the goal; what is no number does not count."""
@@ -190,7 +190,7 @@ class Progress:
     def _counted(self, activity: Sequence[Activity]) -> Iterator[str]:
         yield f"{self.n_ended:,}/{self._total:,}"
         yield from (f"{self.counts[s]:,} {s}" for s in STATUSES if self.counts[s])
-        running = sum(one.index is not None and one.attempt > 1 for one in activity)
+        running = sum(worker.index is not None and worker.attempt > 1 for worker in activity)
         retried = running + (self._control.waiting if self.n_left else 0)
         if retried:
             yield f"{retried:,} retrying"
@@ -203,8 +203,8 @@ class Progress:
 
     def _newest_value(self, column: str, activity: Sequence[Activity]) -> Iterator[str]:
         """The value of a column in the last step of the setting that runs longest."""
-        for one in sorted(activity, key=lambda one: -one.seconds):
-            newest = None if one.index is None else self._control.steps.newest(one.index)
+        for worker in sorted(activity, key=lambda worker: -worker.seconds):
+            newest = None if worker.index is None else self._control.steps.newest(worker.index)
             if newest is not None and newest.row.get(column) is not None:
                 yield f"now {safe_text.line(column)} {short_value(newest.row[column])}"
                 return
@@ -219,14 +219,14 @@ class Progress:
 
     def _by_rate(self) -> float | None:
         """Seconds left at the recent rate, which includes the cost of handing out settings."""
-        (begin, before), (last, ended) = self._recent[0], self._recent[-1]
-        if ended == before or last <= begin:
+        (begin, before), (last, after) = self._recent[0], self._recent[-1]
+        if after == before or last <= begin:
             return None
-        each = (last - begin) / (ended - before)
+        each = (last - begin) / (after - before)
         return max(0.0, self.n_left * each - (time.monotonic() - last))
 
     def _time_left(self, activity: Sequence[Activity]) -> float | None:
-        running = [one.seconds for one in activity if one.index is not None][: self.n_left]
+        running = [worker.seconds for worker in activity if worker.index is not None][: self.n_left]
         waiting = 0 if self._control.draining else self.n_left - len(running)
         if not running and not waiting:
             return None
@@ -243,26 +243,30 @@ class Progress:
         """A line for each worker, if a setting takes long or comes near its time limit."""
         limit = self._options.timeout
         long = LONG if limit is None else min(LONG, limit / 2)
-        busy = [(one, one.index) for one in activity if one.index is not None]
-        if not any(one.seconds > long for one, _ in busy):
+        busy = [(worker, worker.index) for worker in activity if worker.index is not None]
+        if not any(worker.seconds > long for worker, _ in busy):
             return []
-        lines = [f"  {self._at(one)} {self._text(index)}" for one, index in busy[:MOST_WORKERS]]
+        lines = [
+            f"  {self._at(worker)} {self._text(index)}" for worker, index in busy[:MOST_WORKERS]
+        ]
         more = len(busy) - len(lines)
         return [*lines, *([f"  and {more:,} more"] if more else [])]
 
-    def _at(self, one: Activity) -> str:
+    def _at(self, worker: Activity) -> str:
         """The rank of a worker, its seconds and their limit, and the attempt."""
         limit, attempts = self._options.timeout, self._options.retries + 1
-        if one.in_setup:
+        if worker.in_setup:
             limit = self._options.setup_limit
-        seconds = clock(one.seconds)
+        seconds = clock(worker.seconds)
         if limit is not None:
             is_short = limit < 60
             seconds = (
-                f"{one.seconds:.1f} of {limit:g} s" if is_short else f"{seconds} of {clock(limit)}"
+                f"{worker.seconds:.1f} of {limit:g} s"
+                if is_short
+                else f"{seconds} of {clock(limit)}"
             )
-        attempt = f" (attempt {one.attempt} of {attempts})" if one.attempt > 1 else ""
-        return f"{one.rank}: {'setup ' * one.in_setup}{seconds}{attempt}"
+        attempt = f" (attempt {worker.attempt} of {attempts})" if worker.attempt > 1 else ""
+        return f"{worker.rank}: {'setup ' * worker.in_setup}{seconds}{attempt}"
 
     def _text(self, index: int) -> str:
         try:

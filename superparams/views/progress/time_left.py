@@ -36,8 +36,8 @@ class Durations:
     def _note(self, count: int, total: float) -> None:
         if count:
             which = _class_of(total / count)
-            known, seconds = self._classes.get(which, (0, 0.0))
-            self._classes[which] = known + count, seconds + total
+            number, seconds = self._classes.get(which, (0, 0.0))
+            self._classes[which] = number + count, seconds + total
 
     @property
     def mean(self) -> float | None:
