@@ -37,14 +37,15 @@ class CodeRecord:
         self._answers = gather_later(job.project, job.root.parent)
         self._error: Exception | None = None
 
-    def start(self, run: RunFolder, begun: threading.Event) -> None:
+    def start(self, run: RunFolder, workers_started: threading.Event) -> None:
         """Start to write into the folder of the run.
 
         Args:
             run: The folder.
-            begun: Set once workers start: until then, this process has more urgent things to do.
+            workers_started: Set once workers start: until then, this process has more urgent
+                things to do.
         """
-        self._run, self._begun = run, begun
+        self._run, self._begun = run, workers_started
         self._thread = threading.Thread(target=self._write, name="superparams-record", daemon=True)
         self._thread.start()
 

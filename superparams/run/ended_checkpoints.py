@@ -43,12 +43,12 @@ class EndedCheckpoints:
         codes: list[Any] = [None] * len(keys)
         if CODE in batch.schema.names:
             codes = batch.column(CODE).to_pylist()
-        ended = dict.fromkeys(
+        done_settings = dict.fromkeys(
             (key, code or self._code)
             for key, code, status in zip(keys, codes, statuses, strict=True)
             if status == "done"
         )
-        paths = [CheckpointFolder(self._root, *one).path for one in ended]
+        paths = [CheckpointFolder(self._root, *setting).path for setting in done_settings]
         try:
             remove_checkpoints(self._root, paths)
         except OSError as error:

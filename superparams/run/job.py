@@ -116,8 +116,8 @@ class Job:
     @property
     def proposing(self) -> Searching | None:
         """The search, if its settings are not known beforehand."""
-        found = self.searching
-        return None if found is None or found.proposed is None else found
+        search = self.searching
+        return None if search is None or search.proposed is None else search
 
     @property
     def n_todo(self) -> int:
@@ -150,11 +150,11 @@ class Job:
             return None
         from superparams.store.results import Results
 
-        found = Results.load(self.root, **self.known) if has_records(self.root) else None
+        results = Results.load(self.root, **self.known) if has_records(self.root) else None
         if self.proposing is not None:
-            steps = {} if found is None else found.where(stale=False).steps.by_key()
+            steps = {} if results is None else results.where(stale=False).steps.by_key()
             return self.proposing.judge(self.stopping.stopper, steps)
-        return self.stopping.judge(self.plan, found)
+        return self.stopping.judge(self.plan, results)
 
     @property
     def known(self) -> dict[str, Any]:
@@ -172,7 +172,9 @@ class Job:
         """The keys of all settings to run, 16 bytes each."""
         if self.plan.keys is not None and self.plan.shard is None:
             data = self.plan.keys.buffers()[1]
-            return b"".join(data[16 * one.start : 16 * one.stop] for one in self.plan.todo)
+            return b"".join(
+                data[16 * indices.start : 16 * indices.stop] for indices in self.plan.todo
+            )
         return bytes(self.program.keys.packed_ranges(self.plan.todo))
 
     def label(self, index: int) -> str:
@@ -193,7 +195,7 @@ class Job:
         if codes is None:
             return {}
         alternatives = self.code.alternatives.items()
-        parts = {name: sorted(one.parts) for name, one in alternatives}
+        parts = {name: sorted(code.parts) for name, code in alternatives}
         return {ALTERNATIVES: parts, CODES: codes.alternatives}
 
     def _keys_of_points(self) -> Keys:
@@ -279,9 +281,9 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     stopping = _stopping(program, options, carrier, searching)
     planned = Plan([], 0)
     if proposed is None:
-        asked: dict[str, Any] = {name: getattr(options, name) for name in _OF_PLAN}
-        asked["same_stops"] = [] if stopping is None else stopping.same_runs(root)
-        planned = plan(program.keys, size_of(space), recorded, codes, **asked)
+        plan_options: dict[str, Any] = {name: getattr(options, name) for name in _OF_PLAN}
+        plan_options["same_stops"] = [] if stopping is None else stopping.same_runs(root)
+        planned = plan(program.keys, size_of(space), recorded, codes, **plan_options)
     options = limited_by_resources(program, planned, carrier, options)
     notes: list[str] = [] if about_root is None else [about_root]
     notes += [] if planned.size or proposed is not None else notes_of_size(space)

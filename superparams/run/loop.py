@@ -111,16 +111,16 @@ def _run_here(
         job.close()
     if job.proposing is not None and job.proposing.differs is not None:
         return _run_here(space, options, control, has_summary, fork_guard)  # as a new search
-    found = results_of_run(job, run, control.notes)
-    found.elapsed = time.monotonic() - began if run else None
+    results = results_of_run(job, run, control.notes)
+    results.elapsed = time.monotonic() - began if run else None
     if has_summary and has_progress:
-        conclude(lambda: summary_of(found, found.elapsed), shown)
-    notes = [note for note in found.notes if note not in found.lost]  # a warning had those
+        conclude(lambda: summary_of(results, results.elapsed), shown)
+    notes = [note for note in results.notes if note not in results.lost]  # a warning had those
     for note in notes if has_progress else ():
         say(f"note: {note}")
     if type(space).report is not Experiment.report and options.shard is None:
-        found.report = _report(space, found)
-    return found
+        results.report = _report(space, results)
+    return results
 
 
 def _keep_standard_files() -> None:
@@ -139,10 +139,10 @@ def _keep_standard_files() -> None:
                 os.close(lowest)
 
 
-def _report(space: Experiment, found: Results) -> Path | None:
+def _report(space: Experiment, results: Results) -> Path | None:
     """Call `report` of the experiment; if it fails, that is a warning."""
     try:
-        return save_report(found.root, space.report(found))
+        return save_report(results.root, space.report(results))
     except Exception as error:
         what = f"{type(space).__name__}.report() failed: {traceback_text(error)}"
         warn_user(what.rstrip(), RuntimeWarning)
@@ -255,13 +255,13 @@ def _execute_in(
     fork_guard: ForkGuard,
     started: _Started,
 ) -> tuple[RunFolder, Progress]:
-    asked, carrier, interrupts = job.options, job.carrier, started.interrupts
+    options, carrier, interrupts = job.options, job.carrier, started.interrupts
     search = job.proposing
     if search is not None:
-        search.open(run, asked.of_engine.num_proc)
+        search.open(run, options.of_engine.num_proc)
     assert carrier is not None
     _tell_others(job, run, control)
-    if asked.progress:
+    if options.progress:
         _say_plan(job.plan)
     shown = Progress(
         type(job.space).__name__,
@@ -270,10 +270,10 @@ def _execute_in(
         activity=carrier.activity,
         label=job.label,
         style=Progress.style_for(
-            asked.progress and not asked.debug, in_process=carrier.name == "serial"
+            options.progress and not options.debug, in_process=carrier.name == "serial"
         ),
         goal=goal_of(type(job.space)),
-        options=asked.of_engine,
+        options=options.of_engine,
         control=control,
     )
     checkpoints = EndedCheckpoints(
@@ -290,17 +290,17 @@ def _execute_in(
                 checkpoints.recorded(batch, n_done)
                 job.returned.add(batch, n_done)
                 telling.take(batch)
-                _heed_failures(batch, shown, asked, control)
+                _heed_failures(batch, shown, options, control)
             telling.finish()
         checkpoints.close()
         control.note([] if control.judge is None else control.judge.notes)
         state = "finished" if job.is_over(shown.n_left) else "interrupted"
         is_hurried = shown.n_left > 0 and (control.interrupted or interrupts.is_terminated)
     finally:
-        known: dict[str, Any] = {"counts": shown.counts, "payload": control.payload}
+        entries: dict[str, Any] = {"counts": shown.counts, "payload": control.payload}
         if control.notes or job.returned.notes:
-            known["notes"] = [*job.notes, *control.notes]
-        _finish(run, state, is_hurried, record, known)
+            entries["notes"] = [*job.notes, *control.notes]
+        _finish(run, state, is_hurried, record, entries)
     _leave_if_asked(interrupts, shown, job)
     return run, shown
 
@@ -337,9 +337,9 @@ def _heed_failures(
 
 
 def _raise_first_failure(batch: pa.RecordBatch) -> None:
-    for at, status in enumerate(batch.column("status").to_pylist()):
+    for place, status in enumerate(batch.column("status").to_pylist()):
         if status in FAILURES:
-            row = {name: batch.column(name)[at].as_py() for name in batch.schema.names}
+            row = {name: batch.column(name)[place].as_py() for name in batch.schema.names}
             params = [f"{n[6:]}={x!r}" for n, x in row.items() if n.startswith("param.")]
             what = f"setting {row['key']} ({', '.join(params)}) {status}: {row['error']}"
             raise SettingFailed(f"{what}\n{row['traceback'] or ''}".rstrip())
@@ -357,11 +357,11 @@ def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
 
 
 def _finish(
-    run: RunFolder, state: State, is_hurried: bool, record: CodeRecord, known: dict[str, Any]
+    run: RunFolder, state: State, is_hurried: bool, record: CodeRecord, entries: dict[str, Any]
 ) -> None:
     # An error of the run, or a user who waits for its end, comes first.
     with contextlib.suppress(Exception) if is_hurried else contextlib.nullcontext():
         try:
             record.finish(HURRIED if is_hurried else PATIENCE)
         finally:  # its warning may be an error
-            run.finish(state, **known)
+            run.finish(state, **entries)

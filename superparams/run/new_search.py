@@ -31,12 +31,12 @@ def searching_of(space: Experiment, options: RunOptions) -> Searching:
         )
     check_space(space, strategy)
     strategy, goals = with_goals(strategy, type(space))
-    found = Searching(space, strategy, goals, resumes=options.resume, reports=options.progress)
-    ahead, num_proc = found.ahead, options.of_engine.num_proc
+    search = Searching(space, strategy, goals, resumes=options.resume, reports=options.progress)
+    ahead, num_proc = search.ahead, options.of_engine.num_proc
     if ahead is not None and num_proc > ahead and not options.is_auto:
         raise EngineError(
             f"num_proc={num_proc} workers would wait for each other: at most ahead={ahead} trials "
             f"of {name} run at once; give {name}(ahead={num_proc}), or num_proc={ahead}"
         )
-    check_end(strategy, found.proposed)
-    return found
+    check_end(strategy, search.proposed)
+    return search

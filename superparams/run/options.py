@@ -50,59 +50,59 @@ OnError = Literal["continue", "raise"]
 Only = Literal["failed", "stopped", "new"] | _Keys
 
 
-def _only(given: object) -> object:
+def _only(value: object) -> object:
     """``"failed"``, ``"stopped"``, ``"new"``, or keys as `key_text` writes them."""
-    if isinstance(given, str) and given in ("failed", "stopped", "new"):
-        return given
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    if isinstance(value, str) and value in ("failed", "stopped", "new"):
+        return value
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise BadValue('give "failed", "stopped", "new", or a list of keys')
     from superparams.identity.digests.digest import key_of_text, key_text
 
-    keys = map(str, cast("Iterable[object]", given))  # also a column of a table
+    keys = map(str, cast("Iterable[object]", value))  # also a column of a table
     try:
         return tuple(dict.fromkeys(key_text(key_of_text(key)) for key in keys))
     except ValueError as error:
         raise RunError(f"only: {error}") from None
 
 
-def _stopper(given: object) -> object:
+def _stopper(value: object) -> object:
     """A stopper, which is an instance."""
     from superparams.strategies.stopper import GoalStopper, Stopper  # most runs have none
 
-    if isinstance(given, type) and issubclass(given, GoalStopper):
-        raise BadValue(f"give an instance, {given.__name__}()")
-    if not isinstance(given, Stopper):
+    if isinstance(value, type) and issubclass(value, GoalStopper):
+        raise BadValue(f"give an instance, {value.__name__}()")
+    if not isinstance(value, Stopper):
         raise BadValue(
             "give a stopper of superparams.strategies, such as ASHA(), or an object with methods "
             "reached and goes_on"
         )
-    return given
+    return value
 
 
-def _strategy(given: object) -> object:
+def _strategy(value: object) -> object:
     """A strategy, which is an instance."""
     from superparams.strategies.strategy import Strategy  # most runs have none
 
-    if isinstance(given, type):
-        raise BadValue(f"give an instance, {given.__name__}(trials=100)")
-    if not isinstance(given, Strategy):
+    if isinstance(value, type):
+        raise BadValue(f"give an instance, {value.__name__}(trials=100)")
+    if not isinstance(value, Strategy):
         raise BadValue(
             "give a strategy of superparams.strategies, such as Evolution(trials=100), or an "
             "object with methods begin, ask and tell"
         )
-    return given
+    return value
 
 
-def _statuses(given: object) -> frozenset[str]:
-    if isinstance(given, str):
-        raise BadValue(f'give several, as in retry_on=("{given}",)')
+def _statuses(value: object) -> frozenset[str]:
+    if isinstance(value, str):
+        raise BadValue(f'give several, as in retry_on=("{value}",)')
     try:
-        found = frozenset(cast("Iterable[str]", given))
+        statuses = frozenset(cast("Iterable[str]", value))
     except TypeError:  # nothing to iterate, or lists in it
-        found = frozenset({""})
-    if not found <= frozenset(FAILURES):
+        statuses = frozenset({""})
+    if not statuses <= frozenset(FAILURES):
         raise BadValue('give some of "failed", "killed", "timeout"')
-    return found
+    return statuses
 
 
 # Options that a shard cannot have.
@@ -264,8 +264,10 @@ class RunOptions:
             return self._engine_of_debug()
         if self.engine is not None:
             return self.engine
-        asked = self.of_engine
-        alone = Options(retries=asked.retries, retry_on=asked.retry_on, retry_wait=asked.retry_wait)
+        options = self.of_engine
+        alone = Options(
+            retries=options.retries, retry_on=options.retry_on, retry_wait=options.retry_wait
+        )
         if self.of_engine == alone:  # nothing needs a process to kill
             return "serial"
         return "processes" if has_processes() else None
@@ -327,16 +329,16 @@ def with_processes(options: Mapping[str, Any], of_processes: Mapping[str, Any]) 
     Raises:
         EngineError: When another engine is given.
     """
-    given = {name: x for name, x in of_processes.items() if x is not None}
-    if not given or options.get("debug"):  # the debugger runs settings in this process
+    process_options = {name: x for name, x in of_processes.items() if x is not None}
+    if not process_options or options.get("debug"):  # the debugger runs settings in this process
         return dict(options)
     engine = options.get("engine")
     if engine not in (None, "processes"):
-        name, x = next(iter(given.items()))
+        name, x = next(iter(process_options.items()))
         raise EngineError(
             f"{name}={x!r} cannot be used with engine={engine!r}: it is an option of worker "
             f"processes; give engine=Processes({name}={x!r}), from superparams.executor"
         )
     from superparams.executor.engines.processes.engine import Processes
 
-    return {**options, "engine": Processes(**given)}
+    return {**options, "engine": Processes(**process_options)}

@@ -140,15 +140,17 @@ def plan(
     is_part = shard is not None and (size > LARGEST_PLAN or keys.are_distinct)
     every = keys_at(keys, of_all.part) if is_part else all_keys(keys, size)
     state = _states(every, index, codes, same_stops)
-    wanted = _wanted(resume, only if isinstance(only, str) else None)
-    marks = [wanted[one] for one in state]
-    asked = [True] * len(every)
+    to_run = _wanted(resume, only if isinstance(only, str) else None)
+    marks = [to_run[kind] for kind in state]
+    selected = [True] * len(every)
     if isinstance(only, str):
-        asked = marks
+        selected = marks
     elif only is not None:
-        asked = _having(every, tuple(only), keys, of_all)
-        marks = [is_asked and is_wanted for is_asked, is_wanted in zip(asked, marks, strict=True)]
-    return _plan(every, state, asked, marks, keys, of_all)
+        selected = _having(every, tuple(only), keys, of_all)
+        marks = [
+            is_asked and is_wanted for is_asked, is_wanted in zip(selected, marks, strict=True)
+        ]
+    return _plan(every, state, selected, marks, keys, of_all)
 
 
 def _too_large(plan: Plan) -> RunError:
@@ -174,12 +176,12 @@ def _of_few(
 ) -> Plan:
     """The plan of a large space, in which only keys of `only` or of the records are looked up."""
     if only is not None:
-        wanted = [key_of_text(one) for one in only]
+        digests = [key_of_text(text) for text in only]
     else:
-        wanted = _recorded_keys(index)
-    places = keys.find(wanted)
+        digests = _recorded_keys(index)
+    places = keys.find(digests)
     if only is not None:
-        for text, key in zip(only, wanted, strict=True):
+        for text, key in zip(only, digests, strict=True):
             if key not in places:
                 raise _unknown_key(text, size)
     part = ranges_of_shard(shard, size)
@@ -187,15 +189,19 @@ def _of_few(
     runs = _wanted(resume, None)
     chosen = [place for place, state in states.items() if runs[state]]
     left = [place for place, state in states.items() if not runs[state]]
-    met = Counter(state for state in states.values() if runs[state])
-    todo = ranges_without(part, left) if only is None else [range(at, at + 1) for at in chosen]
+    n_by_state = Counter(state for state in states.values() if runs[state])
+    todo = (
+        ranges_without(part, left)
+        if only is None
+        else [range(place, place + 1) for place in chosen]
+    )
     return Plan(
         todo,
         size,
         done=len(left),
-        stale=met[STALE],
-        again=met[FAILED],
-        stopped=met[STOPPED],
+        stale=n_by_state[STALE],
+        again=n_by_state[FAILED],
+        stopped=n_by_state[STOPPED],
         others=0 if only is None else sum(map(len, part)) - len(states),
         shard=shard,
     )
@@ -215,8 +221,8 @@ def _of_kind(
     if only == "new":
         left = [place for place, state in states.items() if state != NEW]
         return Plan(ranges_without(part, left), size, others=len(left), shard=shard)
-    wanted = FAILED if only == "failed" else STOPPED
-    chosen = [place for place, state in states.items() if state == wanted]
+    state_to_run = FAILED if only == "failed" else STOPPED
+    chosen = [place for place, state in states.items() if state == state_to_run]
     todo = [range(place, place + 1) for place in chosen]
     n, others = len(chosen), sum(map(len, part)) - len(chosen)
     if only == "failed":
@@ -225,8 +231,8 @@ def _of_kind(
 
 
 def _recorded_keys(index: Index | None) -> list[int]:
-    found: list[bytes] = [] if index is None else index.keys.to_pylist()
-    return [int.from_bytes(key, "big") for key in found]
+    packed: list[bytes] = [] if index is None else index.keys.to_pylist()
+    return [int.from_bytes(key, "big") for key in packed]
 
 
 def _states_by_place(
@@ -254,7 +260,7 @@ def _unknown_key(key: str, size: int) -> RunError:
 def _plan(
     every: Any,
     state: list[int],
-    asked: list[bool],
+    selected: list[bool],
     marks: list[bool],
     keys: Keys,
     of_all: Plan,
@@ -264,7 +270,7 @@ def _plan(
     Args:
         every: The keys: those of the shard, or those of all settings of the space.
         state: The state of each of these settings.
-        asked: Whether `only` leaves it in.
+        selected: Whether `only` leaves it in.
         marks: Whether it is to run.
         keys: Makes the keys.
         of_all: The plan if all settings of the shard were to run.
@@ -276,11 +282,13 @@ def _plan(
         space_keys, is_here = every, marks_of(part, of_all.size)
         every = every.filter(plain_array(is_here, pa.bool_()))
         state = list(compress(state, is_here))
-        asked, marks, repeated = (list(compress(x, is_here)) for x in (asked, marks, repeated))
-    met = Counter(zip(state, asked, marks, repeated, strict=True))
+        selected, marks, repeated = (
+            list(compress(x, is_here)) for x in (selected, marks, repeated)
+        )
+    counts = Counter(zip(state, selected, marks, repeated, strict=True))
 
     def number(kind: int, *, is_marked: bool = True) -> int:
-        return sum(met[kind, True, is_marked, twice] for twice in (False, True))
+        return sum(counts[kind, True, is_marked, twice] for twice in (False, True))
 
     runs = [marked and not twice for marked, twice in zip(marks, repeated, strict=True)]
     return replace(
@@ -292,8 +300,8 @@ def _plan(
         stale=number(STALE),
         again=number(FAILED),
         stopped=number(STOPPED),
-        others=sum(n for (_, is_asked, _, _), n in met.items() if not is_asked),
-        repeated=sum(n for (_, _, _, twice), n in met.items() if twice),
+        others=sum(n for (_, is_asked, _, _), n in counts.items() if not is_asked),
+        repeated=sum(n for (_, _, _, twice), n in counts.items() if twice),
     )
 
 
@@ -320,16 +328,16 @@ def _having(every: Any, only: Collection[str], keys: Keys, of_all: Plan) -> list
         keys: The keys of the space.
         of_all: As for `_plan`.
     """
-    wanted = keys_as_bytes(map(key_of_text, only))
-    known = pc.is_in(wanted, value_set=every).to_pylist()
-    others = [one for one, is_known in zip(only, known, strict=True) if not is_known]
+    only_keys = keys_as_bytes(map(key_of_text, only))
+    are_known = pc.is_in(only_keys, value_set=every).to_pylist()
+    others = [key for key, is_known in zip(only, are_known, strict=True) if not is_known]
     if others and len(every) < of_all.size:  # they may belong to other shards
         # Where that cannot be told in reasonable time, it is assumed.
-        found = keys.find(list(map(key_of_text, others))) if can_find(keys) else None
-        others = [] if found is None else [x for x in others if key_of_text(x) not in found]
-    for one in others:
-        raise _unknown_key(one, of_all.size)
-    having: list[bool] = pc.is_in(every, value_set=wanted).to_pylist()
+        places = keys.find(list(map(key_of_text, others))) if can_find(keys) else None
+        others = [] if places is None else [x for x in others if key_of_text(x) not in places]
+    for key in others:
+        raise _unknown_key(key, of_all.size)
+    having: list[bool] = pc.is_in(every, value_set=only_keys).to_pylist()
     return having
 
 
@@ -343,20 +351,20 @@ def _states(
     is_ours = pc.is_in(index.code, places_of_codes(index, codes))
     is_stopped = pc.equal(index.status, plain_number(STATUSES.index("stopped")))
     if same_stops:
-        runs = [at for at, name in enumerate(index.runs) if name in same_stops]
+        runs = [place for place, name in enumerate(index.runs) if name in same_stops]
         is_same = pc.is_in(index.run, plain_array(runs, index.run.type))
         is_done = pc.or_(is_done, pc.and_(is_stopped, is_same))
     other = pc.if_else(is_stopped, plain_number(STOPPED), plain_number(FAILED))
     state = pc.if_else(is_done, pc.if_else(is_ours, plain_number(DONE), plain_number(STALE)), other)
-    found: list[int] = pc.fill_null(state.take(place), plain_number(NEW)).to_pylist()
-    return found
+    states: list[int] = pc.fill_null(state.take(place), plain_number(NEW)).to_pylist()
+    return states
 
 
 def _repeated(every: Any) -> list[bool]:
     """Whether each key stands at an earlier index, too."""
-    seen: set[bytes] = set()
+    earlier: set[bytes] = set()
     repeated: list[bool] = []
     for key in every.to_pylist():
-        repeated.append(key in seen)
-        seen.add(key)
+        repeated.append(key in earlier)
+        earlier.add(key)
     return repeated

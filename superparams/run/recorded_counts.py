@@ -38,11 +38,13 @@ def count_outcomes(keys: pa.Array, index: Index | None, codes: Sequence[str]) ->
         return dict.fromkeys(OUTCOME_KINDS, 0) | {"new": len(keys)}
     place = pc.index_in(keys, value_set=index.keys)
     status, code = index.status.take(place), index.code.take(place)
-    met = {name: _true(pc.equal(status, plain_number(at))) for at, name in enumerate(STATUSES)}
+    counts = {
+        name: _true(pc.equal(status, plain_number(number))) for number, name in enumerate(STATUSES)
+    }
     is_ours = pc.is_in(code, value_set=places_of_codes(index, codes))
     done = _true(pc.and_(pc.equal(status, plain_number(0)), is_ours))
-    more = {"done": done, "stale": met["done"] - done, "new": int(status.null_count)}
-    return {name: (met | more)[name] for name in OUTCOME_KINDS}
+    more = {"done": done, "stale": counts["done"] - done, "new": int(status.null_count)}
+    return {name: (counts | more)[name] for name in OUTCOME_KINDS}
 
 
 def number_of_others(index: Index | None, counts: Mapping[str, int]) -> int:
@@ -62,8 +64,8 @@ def runs_of_done(keys: pa.Array, index: Index, codes: Sequence[str]) -> list[str
     run = index.run.take(place)
     is_done = pc.equal(index.status.take(place), plain_number(0))
     is_ours = pc.is_in(index.code.take(place), value_set=places_of_codes(index, codes))
-    found = run.filter(pc.and_(is_done, is_ours)).unique().to_pylist()
-    return [index.runs[at] for at in sorted(found)]
+    numbers = run.filter(pc.and_(is_done, is_ours)).unique().to_pylist()
+    return [index.runs[number] for number in sorted(numbers)]
 
 
 def _true(mask: Any) -> int:
@@ -72,8 +74,8 @@ def _true(mask: Any) -> int:
 
 def places_of_codes(index: Index, codes: Sequence[str]) -> Any:
     """The places of these codes in `index.codes`."""
-    wanted = set(codes)
-    places = [at for at, code in enumerate(index.codes) if code in wanted]
+    own_codes = set(codes)
+    places = [place for place, code in enumerate(index.codes) if code in own_codes]
     return plain_array(places, index.code.type)
 
 

@@ -26,7 +26,7 @@ __all__ = ["field_columns", "recorded_draws", "settings_with"]
 MOST_COMPARED: Final = 10_000  # settings of the other axes whose keys are computed
 
 
-def recorded_draws(space: Experiment, found: Results, starts: Sequence[str]) -> dict[str, Any]:
+def recorded_draws(space: Experiment, results: Results, starts: Sequence[str]) -> dict[str, Any]:
     """The recorded settings of a space with ranges, by their keys.
 
     A row is left out if the space no longer has its setting, for example because a range is
@@ -34,12 +34,12 @@ def recorded_draws(space: Experiment, found: Results, starts: Sequence[str]) -> 
 
     Args:
         space: The space.
-        found: The recorded results of its experiment.
+        results: The recorded results of its experiment.
         starts: The beginnings of the keys that are wanted.
     """
-    params = field_columns(found)
+    params = field_columns(results)
     settings: dict[str, Any] = {}
-    for row in as_dicts(found.to_arrow()):
+    for row in as_dicts(results.to_arrow()):
         key: str = row["key"]
         if key not in settings and key.startswith(tuple(starts)):
             values = {name: row[column] for column, name in params.items()}
@@ -49,11 +49,11 @@ def recorded_draws(space: Experiment, found: Results, starts: Sequence[str]) -> 
     return settings
 
 
-def field_columns(found: Results) -> dict[str, str]:
+def field_columns(results: Results) -> dict[str, str]:
     """The dotted names of the recorded fields, by their columns."""
     return {
         field.name: str(source_of(field)).removeprefix(PARAM)
-        for field in found.to_arrow().schema
+        for field in results.to_arrow().schema
         if (source_of(field) or "").startswith(PARAM)
     }
 

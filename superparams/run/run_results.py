@@ -24,9 +24,11 @@ from superparams.views.result_tables import notes_of_goal
 __all__ = ["results_of", "results_of_run"]
 
 
-def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Results:
+def results_of(experiment: type[Experiment] | Experiment, results: str | Path) -> Results:
     """The recorded results of an experiment, or of a space; see `Experiment.results`."""
-    cls, space = (of, None) if isinstance(of, type) else (type(of), of)
+    cls, space = (
+        (experiment, None) if isinstance(experiment, type) else (type(experiment), experiment)
+    )
     if space is not None and has_range(space):
         name = cls.__name__
         raise SpaceError(
@@ -36,47 +38,47 @@ def results_of(of: type[Experiment] | Experiment, results: str | Path) -> Result
         )
     folder, code = results_folder(results), fingerprint(cls)
     root = home_of(folder, name_of(cls), code.digest).folder
-    found = Results.load(root, code=code, of=of)
+    recorded = Results.load(root, code=code, of=experiment)
     if space is None:
-        return found
+        return recorded
     keys, index, size = Keys(space), read_index(root), size_of(space)
     if is_sparse(keys, size, index):
-        return found.of_keys(keys_in_space(keys, index.keys))
+        return recorded.of_keys(keys_in_space(keys, index.keys))
     if size > LARGEST_PLAN:
         raise RunError(
             f"a space of {size:,} settings is too large to be looked up (at most "
             f"{LARGEST_PLAN:,}): take {cls.__name__}.results() and its where()"
         )
-    return found.of_keys(all_keys(keys, size))
+    return recorded.of_keys(all_keys(keys, size))
 
 
 def results_of_run(job: Job, run: RunFolder | None, notes: Iterable[str]) -> Results:
     """The rows of this space or shard, in the order of the space; none is read yet."""
-    known = job.known
+    options = job.known
     if job.searching is not None:
         notes = [*notes, *job.searching.notes_at_end()]
     if not has_records(job.root):
-        found = Results.empty(job.root, **known)
+        results = Results.empty(job.root, **options)
     else:
         if run is not None or job.names is not None:
             # A table that cannot be written is an error after a run.
             compact(job.root, names=job.names)
-        found = _of_space(Results.load(job.root, **known), job, run.name if run else "")
-    found.notes = (*job.notes, *notes, *found.notes, *notes_of_goal(found))
-    return found
+        results = _of_space(Results.load(job.root, **options), job, run.name if run else "")
+    results.notes = (*job.notes, *notes, *results.notes, *notes_of_goal(results))
+    return results
 
 
-def _of_space(found: Results, job: Job, run: str) -> Results:
+def _of_space(results: Results, job: Job, run: str) -> Results:
     if job.proposing is not None:
-        return found.of_keys(job.proposing.keys)
+        return results.of_keys(job.proposing.keys)
     plan, keys = job.plan, job.program.keys
-    if plan.keys is None and set(found.runs) <= {run}:
-        return found
+    if plan.keys is None and set(results.runs) <= {run}:
+        return results
     if plan.keys is None and plan.n_settings > SMALL_SPACE:
         index = read_index(job.root)
         if is_sparse(keys, plan.size, index, plan.n_settings):
-            return found.of_keys(keys_in_space(keys, index.keys, plan.shard, plan.size))
+            return results.of_keys(keys_in_space(keys, index.keys, plan.shard, plan.size))
     keys = plan.keys_of(keys)
     if keys is None:  # too many to be compared: the rows of this run
-        return found.of_runs(run)
-    return found.of_keys(keys)
+        return results.of_runs(run)
+    return results.of_keys(keys)

@@ -86,10 +86,10 @@ class RunningRecord:
                 identity = before[attempt] if is_known else self._identify(attempt, seconds)
                 self._identities[attempt] = identity
         settings: list[RunningSetting] = []
-        for attempt, known in self._identities.items():
-            if known is not None:
+        for attempt, facts in self._identities.items():
+            if facts is not None:
                 log_end = max(attempt.log_start, sizes[attempt])
-                settings.append(RunningSetting(**vars(known), **vars(attempt), log_end=log_end))
+                settings.append(RunningSetting(**vars(facts), **vars(attempt), log_end=log_end))
         self._write(settings)
 
     def _long_attempts(self) -> dict[_Attempt, float]:

@@ -34,8 +34,8 @@ _PLAIN: Final = (int, float, str, bool, type(None))
 
 def budget_of(strategy: object) -> dict[str, Any]:
     """The options of a strategy that say when its search ends, as far as they are given."""
-    given = {name: getattr(strategy, name, None) for name in BUDGET}
-    return {name: x for name, x in given.items() if x is not None}
+    budget = {name: getattr(strategy, name, None) for name in BUDGET}
+    return {name: x for name, x in budget.items() if x is not None}
 
 
 def _check_options(strategy: object) -> None:
@@ -60,7 +60,7 @@ def _is_number(x: object) -> bool:
 
 def _are_names(x: object) -> bool:
     several = cast("Sequence[object]", x) if isinstance(x, list | tuple) else [x]
-    return all(isinstance(one, str) and one.strip() for one in several)
+    return all(isinstance(name, str) and name.strip() for name in several)
 
 
 # How the attributes of any strategy look, and what to give instead; None is right for each.
@@ -91,19 +91,19 @@ def with_goals(strategy: Any, cls: type[Experiment]) -> tuple[Any, list[Goal]]:
     if for_goal is not None:
         strategy = for_goal(goal_of(cls), cls.__name__)
         return strategy, list(strategy.goals)
-    found: list[Goal] = []
+    goals: list[Goal] = []
     for option, mode in (("maximize", "max"), ("minimize", "min")):
-        given: Any = getattr(strategy, option, None)
-        names = [] if given is None else [given] if isinstance(given, str) else list(given)
-        found += [Goal(name, mode) for name in names]  # type: ignore[arg-type]
+        columns: Any = getattr(strategy, option, None)
+        names = [] if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        goals += [Goal(name, mode) for name in names]  # type: ignore[arg-type]
     goal = goal_of(cls)
-    if not found and goal is None:
+    if not goals and goal is None:
         name = type(strategy).__name__
         raise StrategyError(
             f"{name} does not say what is to be large or small, and {cls.__name__} has no goal: "
             f'set maximize = "accuracy" in {name}, or goal = maximize("accuracy") in {cls.__name__}'
         )
-    return strategy, found or ([] if goal is None else [goal])
+    return strategy, goals or ([] if goal is None else [goal])
 
 
 def check_space(space: Experiment, strategy: object) -> None:
@@ -153,16 +153,16 @@ def check_end(strategy: object, proposed: ProposedSpace | None) -> None:
     )
 
 
-def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]:
+def point_to_try(space: Any, points: SearchPoints, trial: Any) -> dict[str, Any]:
     """The point of a setting, or of a mapping of fields to values.
 
     Raises:
         StrategyError: When the space has no such point.
     """
-    setting: Any = given
+    setting: Any = trial
     try:
-        if isinstance(given, Mapping):
-            setting = space.replace(**given)
+        if isinstance(trial, Mapping):
+            setting = space.replace(**trial)
             if is_open(setting) and not SearchPoints(setting).space.dimensions:
                 setting = next(iter(setting), None)  # any repetition of the point will do
         if setting is None:
@@ -174,7 +174,7 @@ def point_to_try(space: Any, points: SearchPoints, given: Any) -> dict[str, Any]
             raise SpaceError("valid() refuses it")
         return point
     except SpaceError as error:
-        raise StrategyError(f"enqueue: {shorten(given)} is no point to try: {error}") from None
+        raise StrategyError(f"enqueue: {shorten(trial)} is no point to try: {error}") from None
 
 
 def id_of_search(strategy: object, seed: int, *more: object) -> str:
@@ -194,9 +194,9 @@ def id_of_search(strategy: object, seed: int, *more: object) -> str:
 
 def identity_of(strategy: object) -> str:
     """A text that is the same for the same strategy and options, without its budget."""
-    found = getattr(strategy, "identity", None)
-    if isinstance(found, str):
-        return found
+    identity = getattr(strategy, "identity", None)
+    if isinstance(identity, str):
+        return identity
     cls: type[Any] = strategy.__class__
     if "__repr__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
         return _repr_without_budget(strategy)

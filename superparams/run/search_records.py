@@ -52,8 +52,8 @@ def runs_of_search(root: Path, name: str) -> list[RunFolder]:
         root: The folder of the experiment.
         name: The id of the search.
     """
-    found = [(one, json_object(one.manifest().get(SEARCH))) for one in run_folders(root)]
-    return [one for one, search in found if search.get("id") == name]
+    pairs = [(run, json_object(run.manifest().get(SEARCH))) for run in run_folders(root)]
+    return [run for run, search in pairs if search.get("id") == name]
 
 
 def answers_in(batch: pa.RecordBatch, goals: Sequence[Goal]) -> dict[int, tuple[str, Answer]]:
@@ -99,8 +99,8 @@ def _is_lost(answer: Answer, attempt: int) -> bool:
 
 def generation_of(run: RunFolder) -> int:
     """How many times the search of a run had begun anew."""
-    found = json_object(run.manifest().get(SEARCH)).get("generation", 0)
-    return found if isinstance(found, int) else 0
+    generation = json_object(run.manifest().get(SEARCH)).get("generation", 0)
+    return generation if isinstance(generation, int) else 0
 
 
 def history_of(run: RunFolder) -> list[str]:
@@ -139,15 +139,15 @@ class SearchRecords:
         """Read what these runs have recorded with the current code."""
         self.runs = list(runs)
         for run in self.runs:
-            for trial, entry, taken in _logged(run):
+            for trial, entry, reused in _logged(run):
                 self.points[trial] = json_object(entry.get("point"))
-                self.taken.update(taken)
+                self.taken.update(reused)
                 if "told" in entry:
                     self.told[trial] = [x for x in json_list(entry["told"]) if isinstance(x, int)]
             self.rows.update(self._rows_of(run))
 
     def _rows_of(self, run: RunFolder) -> dict[int, tuple[str, Answer]]:
-        found: dict[int, tuple[str, Answer]] = {}
+        rows: dict[int, tuple[str, Answer]] = {}
         ours, code = set(self.codes), run.code()
         for batch in read(run.ledger, growing=True):
             codes = [code] * batch.num_rows
@@ -155,12 +155,14 @@ class SearchRecords:
                 codes = batch.column(CODE).to_pylist()
             answers = answers_in(batch, self.goals)
             by_index = dict(zip(batch.column("index").to_pylist(), codes, strict=True))
-            new = {at: one for at, one in answers.items() if by_index[at] in ours}
-            found.update(new)
+            new = {index: row for index, row in answers.items() if by_index[index] in ours}
+            rows.update(new)
             attempts = batch.column("attempt").to_pylist()
             by_attempt = dict(zip(batch.column("index").to_pylist(), attempts, strict=True))
-            self.lost.update(at for at, (_, x) in new.items() if _is_lost(x, by_attempt[at]))
-        return found
+            self.lost.update(
+                index for index, (_, x) in new.items() if _is_lost(x, by_attempt[index])
+            )
+        return rows
 
     def other(self, key: str) -> Answer | None:
         """What other runs of the same code have recorded of a setting, if it is done."""
@@ -168,10 +170,10 @@ class SearchRecords:
             return self.taken[key]
         if self._others is None:
             self._others = self._load_others()
-        found = self._others.get(key)
-        if found is not None:
-            self.taken[key] = self.new[key] = found
-        return found
+        answer = self._others.get(key)
+        if answer is not None:
+            self.taken[key] = self.new[key] = answer
+        return answer
 
     def _load_others(self) -> dict[str, Answer]:
         if not has_records(self.root):
@@ -192,13 +194,13 @@ class SearchRecords:
         Args:
             points: Tells how many settings a trial has, and which of them ``valid`` keeps.
         """
-        found: list[HistoryRow] = []
+        rows: list[HistoryRow] = []
         for trial, point in sorted(self.points.items()):
             indices = [trial * points.repetitions + n for n in points.kept(point)]
             answers = [self.rows[index][1] for index in indices if index in self.rows]
             if len(answers) == len(indices):
-                found.append(HistoryRow(point, answers))
-        return found
+                rows.append(HistoryRow(point, answers))
+        return rows
 
     def steps_of(self, steps: Mapping[str, Sequence[Any]]) -> tuple[list[Any], list[Any]]:
         """The index and the steps of settings that have ended, and of those that were lost.
@@ -206,19 +208,19 @@ class SearchRecords:
         Args:
             steps: The recorded steps of settings, by key.
         """
-        rows = [(at, steps.get(key, [])) for at, (key, _) in sorted(self.rows.items())]
+        rows = [(index, steps.get(key, [])) for index, (key, _) in sorted(self.rows.items())]
         finished = [row for row in rows if row[0] not in self.lost]
         return finished, [row for row in rows if row[0] in self.lost]
 
     def history_of_runs(self, names: Sequence[str], points: SearchPoints) -> list[HistoryRow]:
         """The trials of other runs, in the order of their searches."""
-        found: list[HistoryRow] = []
+        rows: list[HistoryRow] = []
         runs = [run for run in run_folders(self.root) if run.name in set(names)] if names else []
         for generation in sorted({generation_of(run) for run in runs}):
             records = SearchRecords(self.root, self.goals, self.codes, {})
             records.load([run for run in runs if generation_of(run) == generation])
-            found += records.history(points)
-        return found
+            rows += records.history(points)
+        return rows
 
     @property
     def seconds(self) -> float:
@@ -243,14 +245,14 @@ class TrialLog:
         trial: int,
         point: Mapping[str, object],
         to_run: int,
-        taken: Mapping[str, Answer],
-        told: Sequence[int] | None = None,
+        reused: Mapping[str, Answer],
+        told_trials: Sequence[int] | None = None,
     ) -> None:
         """Note a trial, how many of its settings run, and what was taken and told for it."""
-        answers = {key: [one.status, *one.values] for key, one in taken.items()}
+        answers = {key: [answer.status, *answer.values] for key, answer in reused.items()}
         line = {"trial": trial, "point": dict(point), "to_run": to_run}
         line |= {"taken": answers} if answers else {}
-        line |= {} if told is None else {"told": list(told)}
+        line |= {} if told_trials is None else {"told": list(told_trials)}
         self._lines.append(json.dumps(line) + "\n")
 
     def write(self) -> None:
@@ -270,10 +272,10 @@ def _logged(run: RunFolder) -> Iterator[tuple[int, Mapping[str, Any], dict[str, 
     for line in text.splitlines():
         try:
             entry = json_object(json.loads(line))
-            taken = {
+            reused = {
                 key: Answer(str(status), values)
                 for key, (status, *values) in json_object(entry.get("taken")).items()
             }
-            yield int(entry["trial"]), entry, taken
+            yield int(entry["trial"]), entry, reused
         except (ValueError, KeyError, TypeError):
             continue

@@ -41,8 +41,8 @@ class SearchAccount:
     @property
     def left(self) -> int | None:
         """How many trials the budget has left; None without such a budget."""
-        given = self.budget.get("trials")
-        return max(0, given - self.trials) if isinstance(given, int) else None
+        most = self.budget.get("trials")
+        return max(0, most - self.trials) if isinstance(most, int) else None
 
     @property
     def document(self) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def newest_search(root: Path) -> SearchAccount | None:
     name, strategy = json_text(search.get("id")), json_text(search.get("strategy"))
     if name is None or strategy is None:
         return None
-    wanted = search.get("generation")
-    runs = [one for one in runs_of_search(root, name) if generation_of(one) == wanted]
+    generation = search.get("generation")
+    runs = [run for run in runs_of_search(root, name) if generation_of(run) == generation]
     goals = goals_of_search(search)
     rows = {
         index: answer
@@ -87,7 +87,9 @@ def newest_search(root: Path) -> SearchAccount | None:
     each = search.get("repetitions")
     each = each if isinstance(each, int) and each > 0 else 1
     goal = goals[0] if goals else None
-    values = [one.values[0] for _, one in rows.values() if goals and one.values[0] is not None]
+    values = [
+        answer.values[0] for _, answer in rows.values() if goals and answer.values[0] is not None
+    ]
     best = None if goal is None or not values else (max if goal.mode == "max" else min)(values)
     n_ended = _n_ended(runs, Counter(index // each for index in rows), each)
     return SearchAccount(strategy, n_ended, json_object(search.get("budget")), goal, best)

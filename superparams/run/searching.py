@@ -143,22 +143,22 @@ class Searching:
     def _enqueued(self) -> list[dict[str, Any]]:
         if self.proposed is None:
             return []
-        given: Iterable[Any] = getattr(self.strategy, "enqueue", None) or ()
-        return [point_to_try(self._of, self.proposed.points, one) for one in given]
+        trials: Iterable[Any] = getattr(self.strategy, "enqueue", None) or ()
+        return [point_to_try(self._of, self.proposed.points, trial) for trial in trials]
 
-    def begin(self, root: Path, codes: Sequence[str], keys: Keys, known: dict[str, Any]) -> None:
+    def begin(self, root: Path, codes: Sequence[str], keys: Keys, options: dict[str, Any]) -> None:
         """Replay what is recorded, and propose the first trials.
 
         Args:
             root: The folder of the experiment.
             codes: The codes that count as the current one.
             keys: The keys of the settings.
-            known: The options of `Results.load`.
+            options: The options of `Results.load`.
         """
         if self.proposed is None:
             return
         self._keys = keys
-        self.records = SearchRecords(root, self.goals, codes, known)
+        self.records = SearchRecords(root, self.goals, codes, options)
         runs = runs_of_search(root, self._id)
         self._generation = max((generation_of(run) for run in runs), default=0)
         if not self._resumes:  # a new search, which knows no records
@@ -196,9 +196,9 @@ class Searching:
 
     def _start(self) -> None:
         assert self.proposed is not None
-        given = budget_of(self.strategy)
-        since = self._begun - (self.records.seconds if "seconds" in given else 0.0)
-        budget = Budget(**given, elapsed=lambda: time.monotonic() - since)
+        limits = budget_of(self.strategy)
+        since = self._begun - (self.records.seconds if "seconds" in limits else 0.0)
+        budget = Budget(**limits, elapsed=lambda: time.monotonic() - since)
         before = self.records.history_of_runs(self._history, self.proposed.points)
         with self._watch.thinking():
             self.trials = Trials(
@@ -226,9 +226,9 @@ class Searching:
     def propose(self, trial: int, point: SearchPoint) -> list[str]:
         """Take the point of a trial; return the keys of its settings, empty for those left out."""
         assert self.proposed is not None
-        kept = self.proposed.points.kept(point)
+        repetitions = self.proposed.points.kept(point)
         indices = enumerate(self.proposed.propose(trial, point))
-        return [key_text(self._keys[index]) if n in kept else "" for n, index in indices]
+        return [key_text(self._keys[index]) if n in repetitions else "" for n, index in indices]
 
     def is_kept(self, point: SearchPoint) -> bool:
         """Whether ``valid`` keeps a setting of a point."""
@@ -282,13 +282,13 @@ class Searching:
         before = self.trials.n_trials if hasattr(self, "trials") else 0
         with self._watch.thinking():
             todo = self.trials.advance()
-        taken, self.records.new = self.records.new, {}
+        reused, self.records.new = self.records.new, {}
         to_run = Counter(index // self.proposed.repetitions for index in todo)
         for trial in range(before, self.trials.n_trials):
             if trial >= self.n_recorded or to_run[trial]:
-                told = self.trials.told_for.get(trial)
-                self.log.add(trial, self.proposed.point(trial), to_run[trial], taken, told)
-                taken = {}
+                told_trials = self.trials.told_for.get(trial)
+                self.log.add(trial, self.proposed.point(trial), to_run[trial], reused, told_trials)
+                reused = {}
         self._n_settings += len(todo)
         self._n_left += len(todo)
         return todo
@@ -361,11 +361,11 @@ class Searching:
                 f"{type(self.strategy).__name__} had nothing to go by: no setting has a number as "
                 f"its result {goals}"
             )
-        wanted = int(budget_of(self.strategy).get("trials", 1))
-        if self.trials.ending == NOTHING_MORE and self.trials.n_trials < wanted:
+        n_wanted = int(budget_of(self.strategy).get("trials", 1))
+        if self.trials.ending == NOTHING_MORE and self.trials.n_trials < n_wanted:
             notes.append(
                 f"{type(self.strategy).__name__}.ask({self.trials.n_trials}) returned None, so the "
-                f"search has ended with {self.trials.n_trials:,} of {counted(wanted, 'trial')}"
+                f"search has ended with {self.trials.n_trials:,} of {counted(n_wanted, 'trial')}"
             )
         if self.ahead is not None:
             notes += self._wait.note(type(self.strategy).__name__, self.ahead)

@@ -113,8 +113,8 @@ def ranges_of_shard(shard: Shard | None, size: int) -> list[range]:
 def _ranges(shard: Shard, size: int) -> Iterator[range]:
     number, count = shard
     unit = _unit(count, size)
-    for at, start in enumerate(range(0, size, count * unit)):
-        first = start + (number + _turn(at, count)) % count * unit
+    for deal, start in enumerate(range(0, size, count * unit)):
+        first = start + (number + _turn(deal, count)) % count * unit
         if first < size:
             yield range(first, min(first + unit, size))
 
@@ -125,8 +125,8 @@ def is_in_shard(shard: Shard | None, size: int, index: int) -> bool:
         return True
     number, count = shard
     unit = _unit(count, size)
-    at, place = divmod(index, count * unit)
-    return (place // unit - _turn(at, count)) % count == number
+    deal, place = divmod(index, count * unit)
+    return (place // unit - _turn(deal, count)) % count == number
 
 
 def _unit(count: int, size: int) -> int:
@@ -134,6 +134,6 @@ def _unit(count: int, size: int) -> int:
     return max(1, size // (count * _MOST_ROUNDS))
 
 
-def _turn(at: int, count: int) -> int:
+def _turn(deal: int, count: int) -> int:
     """By how many shards the deal of a round is turned."""
-    return (at * _GOLDEN & _WORD) * count >> 64
+    return (deal * _GOLDEN & _WORD) * count >> 64

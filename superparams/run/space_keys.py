@@ -40,13 +40,15 @@ def is_sparse(keys: Keys, size: int, index: Index | None, part: int | None = Non
         index: What is recorded; None if nothing is.
         part: The number of settings that are compared, where they are only those of a shard.
     """
-    recorded, wanted = 0 if index is None else len(index), size if part is None else part
-    is_little = recorded * 16 < wanted and recorded <= MOST_LOOKED_UP
-    if wanted <= SMALL_SPACE or not is_little or not can_find(keys):
+    recorded, n_compared = 0 if index is None else len(index), size if part is None else part
+    is_little = recorded * 16 < n_compared and recorded <= MOST_LOOKED_UP
+    if n_compared <= SMALL_SPACE or not is_little or not can_find(keys):
         return False
     # What all shards have recorded is searched in all of the space, so the keys of one shard may
     # cost less.
-    return wanted == size or wanted > LARGEST_PLAN or keys.cost_of_find(recorded) < wanted
+    return (
+        n_compared == size or n_compared > LARGEST_PLAN or keys.cost_of_find(recorded) < n_compared
+    )
 
 
 def can_find(keys: Keys) -> bool:
@@ -74,9 +76,9 @@ def keys_in_space(keys: Keys, every: Any, shard: Shard | None = None, size: int 
         shard: Only those of settings of this shard; None for all.
         size: The number of settings of the space, for a shard.
     """
-    found = keys.find([int.from_bytes(key, "big") for key in every.to_pylist()])
-    found = places_in_shard(found, shard, size)
-    return keys_as_bytes(sorted(found, key=found.__getitem__))
+    places = keys.find([int.from_bytes(key, "big") for key in every.to_pylist()])
+    places = places_in_shard(places, shard, size)
+    return keys_as_bytes(sorted(places, key=places.__getitem__))
 
 
 def places_in_shard(places: dict[int, int], shard: Shard | None, size: int) -> dict[int, int]:

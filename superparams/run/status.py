@@ -93,8 +93,8 @@ class DeclaredSpace:
     def has(self, keys: Sequence[str]) -> set[str]:
         """The keys, of these, that settings of the space have; all if that is not known."""
         if self.lookup is not None:
-            found = self.lookup.find([key_of_text(key) for key in keys])
-            return {key for key in keys if key_of_text(key) in found}
+            known_keys = self.lookup.find([key_of_text(key) for key in keys])
+            return {key for key in keys if key_of_text(key) in known_keys}
         if self.keys is None:
             return set(keys)
         import pyarrow.compute as pc

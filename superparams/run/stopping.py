@@ -51,19 +51,19 @@ class Stopping:
 
     def same_runs(self, root: Path) -> list[str]:
         """The names of the runs that stopped settings as this one would."""
-        wanted = self.manifest()[STOP]
-        return [one.name for one in run_folders(root) if one.manifest().get(STOP) == wanted]
+        entry = self.manifest()[STOP]
+        return [run.name for run in run_folders(root) if run.manifest().get(STOP) == entry]
 
-    def judge(self, plan: Plan, found: Results | None) -> StopDecisions:
+    def judge(self, plan: Plan, results: Results | None) -> StopDecisions:
         """The decisions of the stopper in a run.
 
         Args:
             plan: Which settings are to run.
-            found: The recorded results of the experiment; None where there are none.
+            results: The recorded results of the experiment; None where there are none.
         """
         finished: list[tuple[int, Sequence[Row]]] = []
-        if found is not None and plan.keys is not None and plan.n_todo < plan.size:
-            finished = list(_finished(plan, found))
+        if results is not None and plan.keys is not None and plan.n_todo < plan.size:
+            finished = list(_finished(plan, results))
         return StopDecisions(self.stopper, plan.todo, finished=finished)
 
 
@@ -130,15 +130,15 @@ def _check_options(stopper: object) -> None:
             )
 
 
-def _finished(plan: Plan, found: Results) -> Iterator[tuple[int, Sequence[Row]]]:
+def _finished(plan: Plan, results: Results) -> Iterator[tuple[int, Sequence[Row]]]:
     """The settings of the space that are not to run, with their steps, by their index."""
     places: dict[str, int] = {}
-    todo = {index for one in plan.todo for index in one}
+    todo = {index for indices in plan.todo for index in indices}
     for index, key in enumerate(plan.keys.to_pylist()):
         if index not in todo:
             places.setdefault(key.hex(), index)
     keys = plain_array([bytes.fromhex(key) for key in places], plan.keys.type)
-    rows = found.of_keys(keys).where(stale=False)
+    rows = results.of_keys(keys).where(stale=False)
     status = dict(
         zip(rows.column("key").to_pylist(), rows.column("status").to_pylist(), strict=True)
     )

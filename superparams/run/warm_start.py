@@ -52,21 +52,21 @@ class WarmStart:
         self._is_on = bool(getattr(strategy, "warm", False))
         self.rows: list[HistoryRow] = []
 
-    def begin(self, runs: Sequence[RunFolder], root: Path, known: Mapping[str, Any]) -> list[str]:
+    def begin(self, runs: Sequence[RunFolder], root: Path, options: Mapping[str, Any]) -> list[str]:
         """Take what the search was told when it began; a new search takes what is recorded now.
 
         Args:
             runs: The runs of the search, oldest first.
             root: The folder of the experiment.
-            known: The options of `Results.load`.
+            options: The options of `Results.load`.
 
         Returns:
             A note, if there are earlier outcomes that the search is not told.
         """
         if self._is_on:
-            pinned = next(filter(None, (_pinned_in(run, known["codes"]) for run in runs)), None)
-            self.rows = self._recorded(root, known) if pinned is None else pinned[0]
-        elif not runs and next(self._found(root, known, _N_HINT), None) is not None:
+            pinned = next(filter(None, (_pinned_in(run, options["codes"]) for run in runs)), None)
+            self.rows = self._recorded(root, options) if pinned is None else pinned[0]
+        elif not runs and next(self._found(root, options, _N_HINT), None) is not None:
             return [
                 "other runs of the same code have recorded outcomes that this search is not told: "
                 f"{self._name}(warm=True) begins with their outcomes"
@@ -78,10 +78,10 @@ class WarmStart:
         rows = [[dict(row.point), list(map(_plain, row.answers))] for row in self.rows]
         return {WARM: rows} if self._is_on else {}
 
-    def _recorded(self, root: Path, known: Mapping[str, object]) -> list[HistoryRow]:
+    def _recorded(self, root: Path, options: Mapping[str, object]) -> list[HistoryRow]:
         """The recorded outcomes in the order of their scores, the best one last."""
         answers: dict[str, HistoryRow] = {}
-        for point, answer in self._found(root, known, None):
+        for point, answer in self._found(root, options, None):
             name = json.dumps(point, sort_keys=True)
             before = answers.pop(name, HistoryRow(point, ()))
             answers[name] = HistoryRow(point, sorted([*before.answers, answer]))
@@ -97,22 +97,26 @@ class WarmStart:
         return turned(math.fsum(values) / len(values), self._goals[0])
 
     def _found(
-        self, root: Path, known: Mapping[str, Any], n_rows: int | None
+        self, root: Path, options: Mapping[str, Any], n_rows: int | None
     ) -> Iterator[tuple[SearchPoint, Answer]]:
         """The points and outcomes of recorded settings of the space, oldest first."""
         if not has_records(root):
             return
         points = SearchPoints(self._space)
-        rows = Results.load(root, **known).where(stale=False)
+        rows = Results.load(root, **options).where(stale=False)
         scores = zip(*(goal_values(rows, goal.column) for goal in self._goals), strict=True)
         own = (rows.column(name).to_pylist() for name in ("key", "status", "started"))
         # If a setting returned a data frame, its last row counts.
-        places = {row[0]: (row, at) for at, row in enumerate(zip(*own, scores, strict=True))}
-        done = [(row, at) for row, at in places.values() if row[1] == "done" and None not in row[3]]
+        places = {row[0]: (row, place) for place, row in enumerate(zip(*own, scores, strict=True))}
+        done = [
+            (row, place)
+            for row, place in places.values()
+            if row[1] == "done" and None not in row[3]
+        ]
         done.sort(key=lambda row_and_place: row_and_place[0][2])  # when it started
         columns = [(name, rows.column(column)) for column, name in field_columns(rows).items()]
-        for (key, status, _, values), at in done if n_rows is None else done[-n_rows:]:
-            fields = {name: column[at].as_py() for name, column in columns}
+        for (key, status, _, values), place in done if n_rows is None else done[-n_rows:]:
+            fields = {name: column[place].as_py() for name, column in columns}
             setting = next(settings_with(self._space, fields, key), None)
             with suppress(SpaceError):
                 if setting is not None:
