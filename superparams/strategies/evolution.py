@@ -73,9 +73,9 @@ class Evolution(GoalStrategy):
         generator = random.Random(f"{self._seed} {trial} {attempt}")
         is_new = trial < self.population and len(self._alive) < self.population
         if is_new or not self._alive or generator.random() < self.random_share:
-            return self._space.made(lambda one: one.at(generator.getrandbits(_BITS)))
+            return self._space.made(lambda dimension: dimension.at(generator.getrandbits(_BITS)))
         size = min(self.sample_size, len(self._alive))
-        parent = max(generator.sample(list(self._alive), size), key=lambda one: one.score)
+        parent = max(generator.sample(list(self._alive), size), key=lambda outcome: outcome.score)
         return self._mutated(parent.point, generator)
 
     def tell(self, trial: int, outcome: TrialOutcome) -> None:
@@ -85,7 +85,7 @@ class Evolution(GoalStrategy):
 
     def _mutated(self, parent: SearchPoint, generator: random.Random) -> SearchPoint:
         """A point that differs from its parent in one dimension."""
-        open_ones = [one for one in self._space.used(parent) if one.size != 1]
+        open_ones = [dimension for dimension in self._space.used(parent) if dimension.size != 1]
         if not open_ones:
             return parent
         chosen = generator.choice(open_ones)
@@ -110,7 +110,7 @@ class Evolution(GoalStrategy):
             moved = dimension.at(min(int(part * (1 << _BITS)), (1 << _BITS) - 1))
             return moved if moved != x else _neighbour(dimension, x, generator)
         distance = max(1, round(abs(generator.gauss(0.0, self.mutation)) * dimension.size))
-        near = [at for at in (x - distance, x + distance) if 0 <= at < dimension.size]
+        near = [value for value in (x - distance, x + distance) if 0 <= value < dimension.size]
         return generator.choice(near or [dimension.size - 1 if x == 0 else 0])
 
 
@@ -131,5 +131,5 @@ def _reflected(part: float) -> float:
 def _neighbour(dimension: NumberRange, x: Any, generator: random.Random) -> Any:
     """The next number of a range in one of two directions."""
     step = dimension.step or (1 if dimension.is_int else 0)
-    near = [at for at in (x - step, x + step) if dimension.low <= at <= dimension.high]
+    near = [value for value in (x - step, x + step) if dimension.low <= value <= dimension.high]
     return dimension.checked(generator.choice(near or [x]))

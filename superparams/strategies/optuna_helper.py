@@ -203,9 +203,9 @@ class _Memoryless:
                 self._pending[trial] = point
             case TrialEnd(trial, point, scores):
                 self._pending.pop(trial, None)
-                made = self._trial(self._n_told, TrialState.COMPLETE, point, scores)
+                study_trial = self._trial(self._n_told, TrialState.COMPLETE, point, scores)
                 self._n_told += 1
-                (self._scored if _is_finite(scores) else self._without_score).append(made)
+                (self._scored if _is_finite(scores) else self._without_score).append(study_trial)
         return None
 
     def _asked(self, trial: int, attempt: int) -> SearchPoint:
@@ -220,8 +220,8 @@ class _Memoryless:
         self._storage.trials = [*self._scored, *pending]
         sampler = _sampler(self._start, (trial, attempt))
         study = Study(_STUDY, self._storage, sampler=sampler)
-        made = self._trial(self._n_told + len(pending), TrialState.RUNNING, {})
-        return self._sampled(study, sampler, made)
+        new_trial = self._trial(self._n_told + len(pending), TrialState.RUNNING, {})
+        return self._sampled(study, sampler, new_trial)
 
     def _sampled(self, study: Study, sampler: BaseSampler, trial: FrozenTrial) -> SearchPoint:
         sampler.before_trial(study, trial)
@@ -246,10 +246,10 @@ class _Memoryless:
     def _score_failures(self) -> None:
         """Failures before the first score count as the worst one, as later failures do."""
         if self._scored and self._without_score:
-            scores = [one.values for one in self._scored]
+            scores = [trial.values for trial in self._scored]
             worst = [min(column) for column in zip(*scores, strict=True)]
-            for one in self._without_score:
-                one.values = worst
+            for trial in self._without_score:
+                trial.values = worst
             self._scored = sorted([*self._scored, *self._without_score], key=lambda x: x.number)
             self._without_score.clear()
 
@@ -302,19 +302,19 @@ class _Replayed:
 
     def _asked(self, number: int) -> SearchPoint:
         trial = self._study.ask()
-        point = self._start.space.made(lambda one: _suggested(trial, one))
+        point = self._start.space.made(lambda dimension: _suggested(trial, dimension))
         self._open[number] = trial, point
         return point
 
     def _tell(self, number: int, point: SearchPoint, scores: Sequence[float]) -> None:
         from optuna.trial import TrialState, create_trial
 
-        asked = self._open.pop(number, None)
-        is_same = asked is not None and self._start.space.checked(asked[1]) == dict(point)
-        if asked is not None:
+        open_trial = self._open.pop(number, None)
+        is_same = open_trial is not None and self._start.space.checked(open_trial[1]) == dict(point)
+        if open_trial is not None:
             is_scored = is_same and _is_finite(scores)
             self._study.tell(
-                asked[0],
+                open_trial[0],
                 list(scores) if is_scored else None,
                 state=TrialState.COMPLETE if is_scored else TrialState.FAIL,
             )
@@ -363,7 +363,7 @@ def _suggested(trial: Trial, dimension: SearchDimension) -> Any:
     return trial.suggest_categorical(name, tuple(range(dimension.size)))
 
 
-def _sampler(start: SearchStart, of: tuple[int, ...]) -> BaseSampler:
+def _sampler(start: SearchStart, numbers_of_trial: tuple[int, ...]) -> BaseSampler:
     """The sampler, with random numbers for the search or for one trial of it."""
     import optuna
 
@@ -381,15 +381,15 @@ def _sampler(start: SearchStart, of: tuple[int, ...]) -> BaseSampler:
     if "warn_independent_sampling" in takes and start.sampler != "TPESampler":
         options.setdefault("warn_independent_sampling", False)
     if "seed" in takes:
-        text = " ".join(map(str, (start.seed, *of)))
+        text = " ".join(map(str, (start.seed, *numbers_of_trial)))
         digest = blake2b(text.encode(), digest_size=4).digest()
         options.setdefault("seed", int.from_bytes(digest, "little"))
-    made: BaseSampler = kind(**options)
-    return made
+    sampler: BaseSampler = kind(**options)
+    return sampler
 
 
 def _has_conditions(start: SearchStart) -> bool:
-    return any(isinstance(one, ConditionalChoice) for one in start.space.dimensions)
+    return any(isinstance(dimension, ConditionalChoice) for dimension in start.space.dimensions)
 
 
 def _is_finite(scores: Sequence[float]) -> bool:

@@ -115,7 +115,7 @@ class SamplerStrategy(GoalStrategy):
         is_starting = self._is_starting
         if is_starting:
             generator = random.Random(f"{self._seed} {trial} {request.attempt}")
-            point = self._space.made(lambda one: one.at(generator.getrandbits(_BITS)))
+            point = self._space.made(lambda dimension: dimension.at(generator.getrandbits(_BITS)))
         else:
             point = self._space.checked(self._process.point(request))
         if is_starting or self.is_memoryless:

@@ -24,9 +24,9 @@ NAME: Final = "ParallelCmaEs"  # the only name of a sampler that is not a name o
 def numbers_of(space: SearchSpace) -> list[str]:
     """The dimensions that CMA-ES searches: numbers that every point has."""
     return [
-        one.name
-        for one in space.dimensions
-        if isinstance(one, NumberRange | OrderedNumbers) and one.size != 1
+        dimension.name
+        for dimension in space.dimensions
+        if isinstance(dimension, NumberRange | OrderedNumbers) and dimension.size != 1
     ]
 
 

@@ -46,7 +46,9 @@ class Random(GoalStrategy):
         attempt = n_refused + 1 if before == trial else 0
         self._asked = trial, attempt
         bits = self._bits
-        return self._space.made(lambda one: one.at(bits[one.name].bits(trial, attempt)))
+        return self._space.made(
+            lambda dimension: dimension.at(bits[dimension.name].bits(trial, attempt))
+        )
 
     def tell(self, trial: int, outcome: TrialOutcome) -> None:
         """Ignore an outcome."""

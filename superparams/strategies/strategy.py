@@ -181,10 +181,10 @@ class GoalStrategy(GoalOptions):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def _columns(self, name: str) -> list[str]:
-        given: object = getattr(self, name)
-        names = [] if given is None else [given]
-        if isinstance(given, list | tuple):
-            names = list(cast("Sequence[object]", given))
-        if not all(isinstance(one, str) and one.strip() for one in names):
+        option: object = getattr(self, name)
+        names = [] if option is None else [option]
+        if isinstance(option, list | tuple):
+            names = list(cast("Sequence[object]", option))
+        if not all(isinstance(column, str) and column.strip() for column in names):
             raise self._refused(name, "give the name of a result")
         return cast("list[str]", names)

@@ -34,7 +34,7 @@ def default_strategy() -> str:
 
 def names_in(group: str) -> list[str]:
     """The names of a group: `STRATEGIES` or `STOPPERS`."""
-    return [*_own(group), *sorted({one.name for one in registered(group)} - _own(group).keys())]
+    return [*_own(group), *sorted({entry.name for entry in registered(group)} - _own(group).keys())]
 
 
 def find_named(group: str, name: str) -> Any:
@@ -51,18 +51,18 @@ def find_named(group: str, name: str) -> Any:
     own = _own(group)
     if name.lower() in own:
         return own[name.lower()]
-    found = next((one for one in registered(group) if one.name == name), None)
-    if found is None:
+    entry = next((entry for entry in registered(group) if entry.name == name), None)
+    if entry is None:
         names = names_in(group)
         near = similar(name, names)
         hint = f"did you mean {' or '.join(near)}?" if near else f"give one of {', '.join(names)}"
         raise StrategyError(f"{name!r} is no {_KINDS[group]}: {hint}")
     try:
-        return loaded(found.target)
+        return loaded(entry.target)
     except Exception as error:
         raise StrategyError(
-            f"{name!r}, {found.target!r} of {found.owner}, cannot be loaded: "
-            f"{type(error).__name__}: {error}. Mend or uninstall {found.owner}"
+            f"{name!r}, {entry.target!r} of {entry.owner}, cannot be loaded: "
+            f"{type(error).__name__}: {error}. Mend or uninstall {entry.owner}"
         ) from error
 
 

@@ -131,9 +131,11 @@ class Trials:
     @property
     def standing(self) -> tuple[int, int | None, float | None]:
         """How many trials have ended, the best of them and its score."""
-        ended = [(at, trial) for at, trial in enumerate(self._trials) if trial.is_complete]
-        scored = [(self._mean(trial), at) for at, trial in ended]
-        best = max(((x, -at) for x, at in scored if x is not None), default=None)
+        complete = [
+            (number, trial) for number, trial in enumerate(self._trials) if trial.is_complete
+        ]
+        scored = [(self._mean(trial), number) for number, trial in complete]
+        best = max(((x, -number) for x, number in scored if x is not None), default=None)
         return (len(scored), None, None) if best is None else (len(scored), -best[1], best[0])
 
     @property
@@ -166,8 +168,8 @@ class Trials:
     def ended(self, index: int, answer: Answer) -> None:
         """Take the outcome of a setting, by its index."""
         n_each = len(self._trials[0].keys)
-        for at in (index, *self._waiting.pop(index, ())):
-            number, repetition = divmod(at, n_each)
+        for waiting_index in (index, *self._waiting.pop(index, ())):
+            number, repetition = divmod(waiting_index, n_each)
             trial = self._trials[number]
             trial.answers[repetition] = answer
             if trial.is_complete:
@@ -190,8 +192,8 @@ class Trials:
             end = self._n_complete if trial is None else max(0, trial - self._ahead + 1)
             ready = list(range(len(self._told), end))
         for number in ready:
-            ended = self._trials[number]
-            outcome = self._outcome(ended.point, [x for x in ended.answers if x is not None])
+            complete = self._trials[number]
+            outcome = self._outcome(complete.point, [x for x in complete.answers if x is not None])
             self._told.append(number)
             if outcome.count and (self.best is None or outcome.score > self.best[1]):
                 self.best = number, outcome.score
@@ -199,8 +201,8 @@ class Trials:
 
     def _arrived_before(self, trial: int | None) -> list[int]:
         """The trials to tell now: new ones, or in a replay those that were told at this trial."""
-        told = set(self._told)
-        new = [number for number in self._arrived if number not in told]
+        told_trials = set(self._told)
+        new = [number for number in self._arrived if number not in told_trials]
         recorded = None if trial is None else self._records.told_before(trial)
         if recorded is not None and set(recorded) <= set(new):
             new = list(recorded)
@@ -235,12 +237,12 @@ class Trials:
         if recorded is not None and self._call("take", trial, trial, recorded):
             return recorded
         for _ in range(MOST_ATTEMPTS):
-            asked = self._call("ask", trial, trial)
-            if asked is None:
+            proposal = self._call("ask", trial, trial)
+            if proposal is None:
                 self.ending = NOTHING_MORE
                 return None
             try:
-                point = self._space.checked(asked)
+                point = self._space.checked(proposal)
             except StrategyError as error:
                 raise self._error(f"has proposed no point for trial {trial}: {error}") from None
             if self._records.is_kept(point):
@@ -288,8 +290,8 @@ class Trials:
         """Take a trial, and return the settings to run."""
         keys = self._records.propose(trial, point)
         answers: list[Answer | None] = [None] * len(keys)
-        begun = _Trial(point, keys, answers)
-        self._trials.append(begun)
+        new_trial = _Trial(point, keys, answers)
+        self._trials.append(new_trial)
         todo: list[int] = []
         is_known = True
         for repetition, key in enumerate(keys):
@@ -313,7 +315,7 @@ class Trials:
                     todo.append(index)
                     is_known = False
         self._n_known = self._n_known + 1 if is_known else 0
-        if begun.is_complete:
+        if new_trial.is_complete:
             self._arrived.append(trial)
         self._look_for_complete()
         return todo
@@ -369,12 +371,12 @@ class Trials:
 
     def _call(self, method: str, trial: int | None, *args: object) -> Any:
         """Call a method of the strategy; errors name the method and the trial."""
-        at = "" if trial is None else f" at trial {trial}"
-        self.doing = f"{type(self._strategy).__name__} is in {method}(){at}"
+        where = "" if trial is None else f" at trial {trial}"
+        self.doing = f"{type(self._strategy).__name__} is in {method}(){where}"
         try:
             return getattr(self._strategy, method)(*args)
         except Exception as error:
-            raise self._error(f"raised an error in {method}(){at}: {headline(error)}") from error
+            raise self._error(f"raised an error in {method}(){where}: {headline(error)}") from error
 
     def _error(self, what: str) -> StrategyError:
         return StrategyError(f"{type(self._strategy).__name__} {what}")
