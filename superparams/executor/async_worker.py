@@ -49,8 +49,8 @@ class AsyncWorker(Worker):
 
     async def run_async(self, index: int, attempt: int = 1) -> Outcome:
         """Run one setting in the loop that runs; see `Worker.run`."""
-        started, begun = time.time(), time.perf_counter()
-        result = error = trace = kept = None
+        started, clock_start = time.time(), time.perf_counter()
+        result = error = trace = kept_steps = None
         params: dict[str, Any] | None = None
         status: Status = "done"
         key, steps, n_steps = self._program.keys[index], self._steps, 0
@@ -60,7 +60,7 @@ class AsyncWorker(Worker):
                 try:
                     await self.set_up()
                 finally:  # the time of `setup` is not the setting's
-                    started, begun = time.time(), time.perf_counter()
+                    started, clock_start = time.time(), time.perf_counter()
             tasks_of_setting.set(tasks)
             point = self._point(index)
             setting = self._setting(point, key)
@@ -68,7 +68,7 @@ class AsyncWorker(Worker):
             if self._needs_hand_over:
                 self._hand_over(setting, point)
             self._fork_guard.check(self._run_label)
-            steps.attempt = index, key, attempt, begun
+            steps.attempt = index, key, attempt, clock_start
             self.has_returned = False
             try:
                 answer: Any = setting.run()
@@ -89,17 +89,17 @@ class AsyncWorker(Worker):
                 status = "stopped"
             else:
                 error, trace = self._failure(raised)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - clock_start
         steps.attempt = None
         carried = 0.0
         if steps.is_used:
-            ended = steps.end(status, result, seconds, (index, key, attempt, begun))
-            status, result, seconds, n_steps, kept, carried = ended
+            end = steps.end(status, result, seconds, (index, key, attempt, clock_start))
+            status, result, seconds, n_steps, kept_steps, carried = end
         with suppress(asyncio.CancelledError):
             await end_tasks(tasks)
         self._fork_guard.check(self._run_label)
         place = (index, key, attempt, started, seconds, carried)
-        return self._outcome(place, status, params, result, error, trace, n_steps, kept)
+        return self._outcome(place, status, params, result, error, trace, n_steps, kept_steps)
 
     async def set_up(self) -> None:
         """Call `setup` once, before the first setting; see `Worker`."""

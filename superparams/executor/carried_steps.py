@@ -47,14 +47,14 @@ class HeldSteps:
     @property
     def steps(self) -> list[CarriedStep]:
         """The steps."""
-        return [CarriedStep(one.step, one.seconds, one.row) for one in self._held]
+        return [CarriedStep(step.step, step.seconds, step.row) for step in self._held]
 
 
 def _size_of(row: object) -> int:
     """The bytes of the arrays of a row, or of a frame."""
-    known = dict_of(row)
+    fields = dict_of(row)
     size = 0
-    for x in (row,) if known is None else known.values():
+    for x in (row,) if fields is None else fields.values():
         if type(x) not in _SMALL:
             with suppress(Exception):  # an object of any library
                 size += getattr(x, "nbytes", 0)

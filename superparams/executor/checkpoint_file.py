@@ -246,10 +246,10 @@ class SavedFile:
     def steps(self) -> list[CarriedStep]:
         """The steps until then."""
         self._file.seek(len(MAGIC))
-        found: list[CarriedStep] = []
+        steps: list[CarriedStep] = []
         while self._file.tell() < self._ends[0]:
-            found += pickle.load(self._file)
-        return found
+            steps += pickle.load(self._file)
+        return steps
 
     def generators(self) -> Any:
         """The states of generators; None without any."""
@@ -285,7 +285,7 @@ def _footer(file: BinaryIO) -> tuple[Saver, list[int], str]:
     length = int.from_bytes(file.read(_LENGTH), "little")
     begin = file.seek(end - length)
     footer: dict[str, Any] = json.loads(file.read(length))
-    ends = [int(one) for one in footer.pop("ends")]
+    ends = [int(offset) for offset in footer.pop("ends")]
     digest = str(footer.pop("digest"))
     if len(ends) != _PARTS or ends[-1] != begin or sorted([len(MAGIC), *ends])[1:] != ends:
         raise ValueError("wrong lengths")

@@ -106,15 +106,15 @@ def remove_checkpoints(root: Path, paths: Iterable[Path]) -> None:
     Raises:
         OSError: When something cannot be removed.
     """
-    found = [path for path in paths if path.exists()]
-    if not found:
+    existing = [path for path in paths if path.exists()]
+    if not existing:
         return
     removed = root / CHECKPOINTS / f"{REMOVED}{secrets.token_hex(4)}"
     try:
         removed.mkdir()
     except FileNotFoundError:  # another run has removed all
         return
-    for place, path in enumerate(found):
+    for place, path in enumerate(existing):
         with suppress(FileNotFoundError):  # another run was quicker
             path.rename(removed / str(place))
         with suppress(OSError):  # the setting has a checkpoint of other code

@@ -69,12 +69,14 @@ def import_from(snapshot: Snapshot) -> None:
     A module that this process has loaded from another text is unloaded, and imported again. In a
     fork of a process with the same snapshot, this does nothing.
     """
-    known = set(map(os.path.abspath, sys.path))
-    sys.path += [folder for folder in snapshot.search_path if folder not in known]
-    finders = [one for one in sys.meta_path if isinstance(one, _SnapshotFinder)]
-    if any(one.is_for_good and one.texts is snapshot.texts for one in finders):
+    known_folders = set(map(os.path.abspath, sys.path))
+    sys.path += [folder for folder in snapshot.search_path if folder not in known_folders]
+    finders = [finder for finder in sys.meta_path if isinstance(finder, _SnapshotFinder)]
+    if any(finder.is_for_good and finder.texts is snapshot.texts for finder in finders):
         return
-    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _SnapshotFinder)]
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if not isinstance(finder, _SnapshotFinder)
+    ]
     if snapshot.texts:
         sys.meta_path.insert(0, _SnapshotFinder(snapshot, is_for_good=True))
         unload_other_texts(snapshot.texts)
@@ -117,8 +119,12 @@ class _SnapshotFinder:
     ) -> ModuleSpec | None:
         if name.rpartition(".")[2] not in self._names:
             return None
-        finders = [one for one in sys.meta_path if not isinstance(one, _SnapshotFinder)]
-        specs = (one.find_spec(name, path, target) for one in finders if hasattr(one, "find_spec"))
+        finders = [finder for finder in sys.meta_path if not isinstance(finder, _SnapshotFinder)]
+        specs = (
+            finder.find_spec(name, path, target)
+            for finder in finders
+            if hasattr(finder, "find_spec")
+        )
         spec = next(filter(None, specs), None)
         file, resolved = self._files.get(name, (None, None))
         if file is not None and not _is_at(spec, file, resolved):

@@ -105,13 +105,13 @@ class OwnLoop:
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
     ) -> T:
         """The same where this thread has a loop that runs, as in a notebook."""
-        ended: list[T] = []
+        results: list[T] = []
         errors: list[BaseException] = []
         context = contextvars.copy_context()
 
         def run() -> None:
             try:
-                ended.append(context.run(self._run, loop, coroutine))
+                results.append(context.run(self._run, loop, coroutine))
             except BaseException as error:
                 errors.append(error)
 
@@ -120,12 +120,12 @@ class OwnLoop:
         try:
             thread.join()
         except BaseException:  # Ctrl-C
-            loop.call_soon_threadsafe(lambda: [one.cancel() for one in asyncio.all_tasks(loop)])
+            loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
             thread.join(CANCEL_PATIENCE)
             raise
         if errors:
             raise errors[0]
-        return ended[0]
+        return results[0]
 
     def close(self) -> None:
         """Close the loop; tasks that were left are cancelled, and generators closed."""

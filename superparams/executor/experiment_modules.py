@@ -165,5 +165,5 @@ def _import_or_mark(name: str, top: str) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException:  # SystemExit too; whoever asks for this file gets the error
-        package = next(one for one in experiment_packages() if one.name == top)
+        package = next(package for package in experiment_packages() if package.name == top)
         adopt_packages([package._replace(broken=package.broken | {name})])

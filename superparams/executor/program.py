@@ -154,16 +154,16 @@ class Program:
         else:
             self.surroundings.apply_to_thread()
 
-    def outcome_of_lost(self, index: int, *, status: Status, **known: Any) -> Outcome:
+    def outcome_of_lost(self, index: int, *, status: Status, **attributes: Any) -> Outcome:
         """The outcome of a setting whose worker has died.
 
         Args:
             index: The index of the setting.
             status: Its status.
-            known: Other attributes of `Outcome`.
+            attributes: Other attributes of `Outcome`.
         """
-        known["code"] = None if self.codes is None else self.codes.at(index)
-        return Outcome(index, key_text(self.keys[index]), status, self.row(index), **known)
+        attributes["code"] = None if self.codes is None else self.codes.at(index)
+        return Outcome(index, key_text(self.keys[index]), status, self.row(index), **attributes)
 
     def row(self, index: int) -> dict[str, Any]:
         """The parameters of a setting by column, without running code that may fail."""

@@ -87,9 +87,9 @@ class RunSteps:
         indices: list[int] = batch.column("index").to_pylist()
         for place, index in enumerate(indices):
             if place + 1 == len(indices) or indices[place + 1] != index:
-                known = self._newest.get(index)
+                newest = self._newest.get(index)
                 last = batch.slice(place, 1)
-                if known is None or _attempt_of(known) <= _attempt_of(last):
+                if newest is None or _attempt_of(newest) <= _attempt_of(last):
                     self._newest[index] = last
 
     def ended(self, outcomes: pa.RecordBatch) -> None:

@@ -63,7 +63,7 @@ class SettingCheckpoint:
         owner: Whose it is.
         folder: Where it is.
         generators: The global random generators that go with what is saved; None for none.
-        made: The steps that the attempt has recorded so far.
+        steps: The steps that the attempt has recorded so far.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SettingCheckpoint:
         owner: _Owner,
         folder: CheckpointFolder,
         generators: Generators | None,
-        made: Iterable[CarriedStep],
+        steps: Iterable[CarriedStep],
     ) -> None:
         self._owner = owner
         self._folder = folder
@@ -81,7 +81,7 @@ class SettingCheckpoint:
         self._journal: StepJournal | None = None
         self._earlier: list[CarriedStep] = []  # of an attempt that may be taken up by its files
         self._is_taken_up = False
-        for step in made:
+        for step in steps:
             self.note(step)
 
     @classmethod
@@ -93,7 +93,7 @@ class SettingCheckpoint:
         code: str | None,
         attempt: tuple[int, int, int, float],
         generators: Generators | None,
-        made: Iterable[CarriedStep],
+        steps: Iterable[CarriedStep],
     ) -> SettingCheckpoint:
         """The checkpoint of an attempt that uses it for the first time.
 
@@ -104,7 +104,7 @@ class SettingCheckpoint:
             code: The code of the setting, where that is not the code of the class.
             attempt: As in `StepLog`.
             generators: As for the class.
-            made: As for the class.
+            steps: As for the class.
 
         Raises:
             RunError: Where there is no folder of a run.
@@ -121,7 +121,7 @@ class SettingCheckpoint:
             else:
                 folder.inherit(rules.accepted.get(code, ()))
         owner = _Owner(name, key_text(attempt[1]), run, attempt[2], secrets.token_hex(8))
-        return cls(owner, folder, generators, made)
+        return cls(owner, folder, generators, steps)
 
     # ---- files of a framework
 

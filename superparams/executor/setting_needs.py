@@ -83,29 +83,29 @@ class SettingNeeds:
             RunError: When a method fails.
             EngineError: When the engine cannot meet a need.
         """
-        last, found = self._last
+        last, by_need = self._last
         if last is not ranges:
-            found = self._split(ranges)
-            self._last = ranges, found
-        for need, parts in found.items():
+            by_need = self._split(ranges)
+            self._last = ranges, by_need
+        for need, parts in by_need.items():
             if need not in self.known:
                 index = next(part[0] for part in parts if part)
                 if self.check is not None:
                     self.check(need, index)
                 self.known[need] = index
-        return found
+        return by_need
 
     def _split(self, ranges: Ranges) -> dict[Resources, Ranges]:
         if self.of_class is not None:
             return {self.of_class: ranges} if any(map(len, ranges)) else {}
-        found: dict[Resources, list[range]] = {}
+        by_need: dict[Resources, list[range]] = {}
         for index in (index for part in ranges for index in part):
-            parts = found.setdefault(self.at(index), [])
+            parts = by_need.setdefault(self.at(index), [])
             if parts and parts[-1].stop == index:
                 parts[-1] = range(parts[-1].start, index + 1)
             else:
                 parts.append(range(index, index + 1))
-        return dict(found)
+        return dict(by_need)
 
     def shown(self, index: int) -> str:
         """A setting in one line."""

@@ -108,7 +108,7 @@ def read_steps(path: Path) -> list[CarriedStep]:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
-    found: list[CarriedStep] = []
+    steps: list[CarriedStep] = []
     place = len(MAGIC) if data.startswith(MAGIC) else len(data)
     while place + _HEAD.size <= len(data):
         length, crc = _HEAD.unpack_from(data, place)
@@ -116,9 +116,9 @@ def read_steps(path: Path) -> list[CarriedStep]:
         part = data[place : place + length]
         if len(part) < length or zlib.crc32(part) != crc:
             break
-        found.append(pickle.loads(part))
+        steps.append(pickle.loads(part))
         place += length
-    return found
+    return steps
 
 
 def steps_before(earlier: list[CarriedStep], row: object) -> list[CarriedStep]:
@@ -130,8 +130,8 @@ def steps_before(earlier: list[CarriedStep], row: object) -> list[CarriedStep]:
     first = _number_of(row)
     if first is None:
         return []
-    for place, (_, _, known) in enumerate(earlier):
-        number = _number_of(known)
+    for place, (_, _, earlier_row) in enumerate(earlier):
+        number = _number_of(earlier_row)
         if number is not None and number >= first:
             return earlier[:place]
     return earlier
@@ -139,9 +139,9 @@ def steps_before(earlier: list[CarriedStep], row: object) -> list[CarriedStep]:
 
 def _number_of(row: Any) -> float | None:
     """The field ``step`` of a row, or of the first row of a frame, if that is a number."""
-    known = dict_of(row)
-    if known is not None:
-        number = known.get("step")
+    fields = dict_of(row)
+    if fields is not None:
+        number = fields.get("step")
     else:
         number = row.column("step")[0].as_py() if "step" in row.column_names else None
     try:

@@ -159,11 +159,11 @@ class StepLog:
                 result = values_of_last(self._last)
             carried = self.carried_seconds
             seconds += carried - self._waited
-            ended = EndedSteps(status, result, seconds, self.n_steps, self.kept or None, carried)
+            end = EndedSteps(status, result, seconds, self.n_steps, self.kept or None, carried)
             self.n_steps, self._last, self.kept, self.is_stopped = 0, {}, [], False
             self._waited = self.carried_seconds = 0.0
             self._made = HeldSteps()
-        return ended
+        return end
 
     def log(self, setting: object, row: object, where: str = "log()") -> None:
         """Record a step of a setting, which has to be the one that runs.
@@ -180,10 +180,10 @@ class StepLog:
 
     def _ask(self, values: Row, where: str) -> None:
         if self._teller is not None:
-            asked = time.perf_counter()
+            asked_time = time.perf_counter()
             with self._asking:
                 goes_on = not self.is_stopped and _answer(self._teller, row_of_stopper(values))
-            self._go_on(goes_on, asked, where)
+            self._go_on(goes_on, asked_time, where)
 
     async def log_async(self, setting: object, row: object, where: str) -> None:
         """The same in a coroutine, while other settings run."""
@@ -194,12 +194,12 @@ class StepLog:
 
     async def _ask_async(self, values: Row, where: str) -> None:
         if self._teller is not None:
-            asked, answer = time.perf_counter(), self._teller(row_of_stopper(values))
+            asked_time, answer = time.perf_counter(), self._teller(row_of_stopper(values))
             goes_on = answer if isinstance(answer, bool) else await answer
-            self._go_on(goes_on, asked, where)
+            self._go_on(goes_on, asked_time, where)
 
-    def _go_on(self, goes_on: bool, asked: float, where: str) -> None:
-        self._waited += time.perf_counter() - asked
+    def _go_on(self, goes_on: bool, asked_time: float, where: str) -> None:
+        self._waited += time.perf_counter() - asked_time
         if not goes_on:
             self.is_stopped = True
             raise Stopped(f"{self._name}.{where}: this setting is not to go on")
@@ -278,8 +278,8 @@ class StepLog:
         """Save an object with the steps so far; see `save_of`."""
         with self._lock:
             checkpoint = self._checkpoint_of(setting, "save()")
-            begun = 0.0 if self.attempt is None else self.attempt[3]
-            seconds = self.carried_seconds + time.perf_counter() - begun - self._waited
+            clock_start = 0.0 if self.attempt is None else self.attempt[3]
+            seconds = self.carried_seconds + time.perf_counter() - clock_start - self._waited
             checkpoint.save(state, self.n_steps, seconds)
 
     def load(self, setting: object, default: object) -> Any:

@@ -111,8 +111,8 @@ class Worker:
         Raises:
             KeyboardInterrupt: After Ctrl-C, and when the user leaves the debugger.
         """
-        started, begun = time.time(), time.perf_counter()
-        result = error = trace = kept = None
+        started, clock_start = time.time(), time.perf_counter()
+        result = error = trace = kept_steps = None
         params: dict[str, Any] | None = None
         status: Status = "done"
         key, steps, n_steps = self._program.keys[index], self._steps, 0
@@ -121,14 +121,14 @@ class Worker:
                 try:
                     self._set_up()
                 finally:  # the time of `setup` is not the setting's
-                    started, begun = time.time(), time.perf_counter()
+                    started, clock_start = time.time(), time.perf_counter()
             point = self._point(index)
             setting = self._setting(point, key)
             params = self._row_if_known(setting)
             if self._needs_hand_over:
                 self._hand_over(setting, point)
             self._fork_guard.check_after(0.0, self._run_label)
-            steps.attempt = index, key, attempt, begun
+            steps.attempt = index, key, attempt, clock_start
             if type(result := setting.run()) is GeneratorType:
                 result = steps.run_through(setting, cast("Steps", result))
             result = frozen(checked(type(setting), result))
@@ -140,15 +140,15 @@ class Worker:
                 status = "stopped"
             else:
                 error, trace = self._failure(raised)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - clock_start
         steps.attempt = None
         carried = 0.0
         if steps.is_used:
-            ended = steps.end(status, result, seconds, (index, key, attempt, begun))
-            status, result, seconds, n_steps, kept, carried = ended
+            end = steps.end(status, result, seconds, (index, key, attempt, clock_start))
+            status, result, seconds, n_steps, kept_steps, carried = end
         self._fork_guard.check_after(seconds, self._run_label)
         place = (index, key, attempt, started, seconds, carried)
-        return self._outcome(place, status, params, result, error, trace, n_steps, kept)
+        return self._outcome(place, status, params, result, error, trace, n_steps, kept_steps)
 
     def _outcome(
         self,
@@ -159,7 +159,7 @@ class Worker:
         error: str | None,
         trace: str | None,
         n_steps: int,
-        kept: list[Step] | None,
+        kept_steps: list[Step] | None,
     ) -> Outcome:
         """The outcome of a setting.
 
@@ -182,11 +182,11 @@ class Worker:
             n_steps=n_steps,
             code=None if self._codes is None else self._codes.at(index),
             stopped_by=self._stopper if status == "stopped" else None,
-            steps=kept,
+            steps=kept_steps,
             carried_seconds=carried,
         )
 
-    def _open_checkpoint(self, attempt: Attempt, made: list[CarriedStep]) -> SettingCheckpoint:
+    def _open_checkpoint(self, attempt: Attempt, steps: list[CarriedStep]) -> SettingCheckpoint:
         from superparams.executor.setting_checkpoint import SettingCheckpoint  # few need it
 
         code = None if self._codes is None else self._codes.at(attempt[0])
@@ -197,7 +197,7 @@ class Worker:
             code,
             attempt,
             self._generators,
-            made,
+            steps,
         )
 
     def _row_if_known(self, setting: Experiment) -> dict[str, Any] | None:

@@ -36,11 +36,11 @@ def late_setup(name: str, options: Options) -> str:
 
 def run_once(program: Program, worker: Worker, index: int, attempt: int, rank: int) -> Outcome:
     """Run a setting where no Ctrl-C arrives: if it raises KeyboardInterrupt, it has failed."""
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         return worker.run(index, attempt)
     except KeyboardInterrupt as error:
-        outcome = interrupted(program, error, index, attempt, rank, begun)
+        outcome = interrupted(program, error, index, attempt, rank, start)
         outcome.n_steps = steps_of_lost(worker)
         return outcome
 
@@ -52,7 +52,7 @@ def steps_of_lost(worker: Worker) -> int:
 
 
 def interrupted(
-    program: Program, error: BaseException, index: int, attempt: int, rank: int, begun: float
+    program: Program, error: BaseException, index: int, attempt: int, rank: int, start: float
 ) -> Outcome:
     """The outcome of a setting that raised a KeyboardInterrupt itself.
 
@@ -62,9 +62,9 @@ def interrupted(
         index: The index of the setting.
         attempt: The number of the attempt.
         rank: The number of the worker.
-        begun: The monotonic time when the attempt began.
+        start: The monotonic time when the attempt began.
     """
-    seconds, name = time.monotonic() - begun, type(error).__name__
+    seconds, name = time.monotonic() - start, type(error).__name__
     return program.outcome_of_lost(
         index,
         status="failed",

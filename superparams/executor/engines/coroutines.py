@@ -106,8 +106,10 @@ class _LoopCarrier(LocalCarrier):
         """
         places = {rank: cast("_LoopPlace", place) for rank, place in self._places.items()}
         task = loop.running_task
-        blocking = [one for one in places.values() if task is not None and one.has_started(task)]
-        suspects = [one for one in blocking or places.values() if one.is_late]
+        blocking = [
+            place for place in places.values() if task is not None and place.has_started(task)
+        ]
+        suspects = [place for place in blocking or places.values() if place.is_late]
         if not suspects:
             return
         stack = loop.stack()
@@ -131,12 +133,14 @@ class _LoopCarrier(LocalCarrier):
 
     def _lost(self, loss: m.RecordLoss) -> bytes:
         """The outcome of a setting whose loop was abandoned just now."""
-        known: dict[str, Any] = {"error": _BESIDE}
+        attributes: dict[str, Any] = {"error": _BESIDE}
         if loss.status == "timeout":
-            known = {**self._evidence}
-        known["n_steps"] = self._control.steps.count(loss.index, loss.attempt)
+            attributes = {**self._evidence}
+        attributes["n_steps"] = self._control.steps.count(loss.index, loss.attempt)
         status, attempt = loss.status, loss.attempt
-        outcome = self._program.outcome_of_lost(loss.index, status=status, attempt=attempt, **known)
+        outcome = self._program.outcome_of_lost(
+            loss.index, status=status, attempt=attempt, **attributes
+        )
         return encode([outcome])
 
     def close(self) -> None:
@@ -146,9 +150,9 @@ class _LoopCarrier(LocalCarrier):
             self._loop.end(max(0.1, self._deadline_to_end() - time.monotonic()))
 
 
-def _evidence(begun: float, rank: int, error: str, stack: str) -> dict[str, Any]:
+def _evidence(start: float, rank: int, error: str, stack: str) -> dict[str, Any]:
     """What is known of a setting that blocks its loop."""
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
     return {
         "error": f"{error}; {_BLOCKED}",
         "traceback": stack,
@@ -261,9 +265,9 @@ class _LoopPlace:
             self._messages.put(m.PlaceReady(self._rank))
             try:
                 while (chunk := await self._chunks.get()) is not None:
-                    begun = time.monotonic()
+                    start = time.monotonic()
                     await self._run(chunk)
-                    self._messages.put(m.ChunkOver(self._rank, time.monotonic() - begun))
+                    self._messages.put(m.ChunkOver(self._rank, time.monotonic() - start))
             finally:
                 await self._tear_down()
         except BaseException as error:
@@ -297,7 +301,7 @@ class _LoopPlace:
 
     async def _attempt(self, index: int, attempt: int) -> Outcome | None:
         """One attempt of a setting; None if the run was stopped meanwhile."""
-        worker, begun = self._worker, time.monotonic()
+        worker, start = self._worker, time.monotonic()
         assert worker is not None
         if worker.is_to_set_up:
             self._in_setup = True
@@ -305,21 +309,21 @@ class _LoopPlace:
             error, self._in_setup = self.late_error if is_late else "", False
             if is_late:
                 self._enter()  # a new worker, for the next setting
-                return self._late(task, index, attempt, begun, error)
+                return self._late(task, index, attempt, start, error)
             with suppress(BaseException):  # the setting fails with it
                 task.result()
             self._rounds.note(index, attempt)
-            begun = time.monotonic()
+            start = time.monotonic()
         limit = self._options.timeout
         task, is_late = await self._limited(worker.run_async(index, attempt), limit)
         if is_late and (self._was_in_run or not _was_in_time(task, limit)):
-            return self._late(task, index, attempt, begun, self.late_error)
+            return self._late(task, index, attempt, start, self.late_error)
         if self._is_stopped and (task.cancelled() or task.exception() or not _is_done(task)):
             return None
         try:
             return cast("Outcome", task.result())
         except BaseException as raised:  # a KeyboardInterrupt that the setting raised
-            outcome = interrupted(self._context.program, raised, index, attempt, self._rank, begun)
+            outcome = interrupted(self._context.program, raised, index, attempt, self._rank, start)
             outcome.n_steps = steps_of_lost(worker)
             return outcome
 
@@ -343,10 +347,10 @@ class _LoopPlace:
         return task, is_late
 
     def _late(
-        self, task: asyncio.Task[Any], index: int, attempt: int, begun: float, error: str
+        self, task: asyncio.Task[Any], index: int, attempt: int, start: float, error: str
     ) -> Outcome:
         """The outcome of a setting that was cancelled because of its time."""
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - start
         n_steps = self._context.control.steps.count(index, attempt)
         trace: str | None = None
         if task.done():

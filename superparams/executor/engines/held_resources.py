@@ -113,9 +113,9 @@ def refuse_need(
     Raises:
         EngineError: Names the class, the setting if others need something else, and the amounts.
     """
-    of = "" if needs.of_class is not None else f" for {needs.shown(index)}"
+    setting = "" if needs.of_class is not None else f" for {needs.shown(index)}"
     amounts = ", ".join(f"{name}={need.shown(name)}" for name in names)
-    raise EngineError(f"{needs.name}: {amounts}{of}: {reason}")
+    raise EngineError(f"{needs.name}: {amounts}{setting}: {reason}")
 
 
 def most_places(needs: SettingNeeds, num_proc: int) -> int:

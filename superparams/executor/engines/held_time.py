@@ -42,8 +42,8 @@ class HeldTime:
             task: A setting that begins now.
             limit: Seconds; None for no limit.
         """
-        begun, self._seconds, left = time.monotonic(), 0.0, limit
+        start, self._seconds, left = time.monotonic(), 0.0, limit
         while not task.done() and (left is None or left > 0):
             await asyncio.wait({task}, timeout=left if left is None else max(left, SHORTEST_WAIT))
             if limit is not None:
-                left = limit + self.seconds - (time.monotonic() - begun)
+                left = limit + self.seconds - (time.monotonic() - start)

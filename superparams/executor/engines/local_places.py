@@ -185,8 +185,8 @@ class Rounds:
         running = self._running
         if running is None:
             return Activity(self._rank, None, 0.0)
-        index, begun, attempt, log = running
-        return Activity(self._rank, index, time.monotonic() - begun, attempt, in_setup, log)
+        index, start, attempt, log = running
+        return Activity(self._rank, index, time.monotonic() - start, attempt, in_setup, log)
 
     def return_rest(self) -> int | None:
         """Give back the rest of the chunk if the setting that runs is long; see `LocalPlace`."""
@@ -292,16 +292,16 @@ class LocalCarrier:
             time.sleep(0.001)
             return
         messages = self._arrived(seconds)
-        ended = [one for one in messages if isinstance(one, SettingEnded)]
-        if ended:
+        ends = [message for message in messages if isinstance(message, SettingEnded)]
+        if ends:
             self._control.steps.outbox.flush()
-        if outcomes := [one.outcome for one in ended if isinstance(one.outcome, Outcome)]:
+        if outcomes := [end.outcome for end in ends if isinstance(end.outcome, Outcome)]:
             yield encode(outcomes)
-        for rank in dict.fromkeys(one.rank for one in ended):
-            of_place = [one.outcome for one in ended if one.rank == rank]
+        for rank in dict.fromkeys(end.rank for end in ends):
+            of_place = [end.outcome for end in ends if end.rank == rank]
             self._n_ended[rank] += len(of_place)
-            again = tuple(one for one in of_place if isinstance(one, int))
-            yield m.SettingsEnded(rank, self._n_ended[rank], again)
+            to_retry = tuple(outcome for outcome in of_place if isinstance(outcome, int))
+            yield m.SettingsEnded(rank, self._n_ended[rank], to_retry)
         for message in messages:
             if isinstance(message, BaseException):
                 raise message

@@ -44,23 +44,23 @@ def settle(options: Any, error: type[SuperparamsError], owner: str = "") -> None
         error: The class of the error for a wrong value.
         owner: Text before the name of the option in the error.
     """
-    for one in fields(options):
-        check: Check | None = one.metadata.get("check")
-        given = getattr(options, one.name)
-        if check is None or (given is None and one.default is None):
+    for option_field in fields(options):
+        check: Check | None = option_field.metadata.get("check")
+        value = getattr(options, option_field.name)
+        if check is None or (value is None and option_field.default is None):
             continue
         try:
-            object.__setattr__(options, one.name, check(given))
+            object.__setattr__(options, option_field.name, check(value))
         except BadValue as why:
-            raise error(f"{owner}{one.name}={given!r}: {why}") from None
+            raise error(f"{owner}{option_field.name}={value!r}: {why}") from None
 
 
 def one_of(choices: tuple[str, ...]) -> Check:
     """A check for one of some texts."""
 
-    def check(given: object) -> object:
-        if isinstance(given, str) and given in choices:
-            return given
+    def check(value: object) -> object:
+        if isinstance(value, str) and value in choices:
+            return value
         *others, last = [f'"{choice}"' for choice in choices]
         raise BadValue(f"give {', '.join(others)} or {last}")
 
@@ -70,12 +70,12 @@ def one_of(choices: tuple[str, ...]) -> Check:
 def whole(least: int, remedy: str) -> Check:
     """A check for a whole number, also of numpy. `True` is a slip, and so is a number in quotes."""
 
-    def check(given: object) -> int:
-        is_truth = isinstance(given, bool) or type(given).__name__ in ("bool", "bool_")  # of numpy
-        if is_truth or not isinstance(given, SupportsIndex):
+    def check(value: object) -> int:
+        is_truth = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # of numpy
+        if is_truth or not isinstance(value, SupportsIndex):
             raise BadValue(remedy)
         try:
-            number = operator.index(given)
+            number = operator.index(value)
         except TypeError:  # an array of numpy has the method, and refuses
             raise BadValue(remedy) from None
         if number < least:
@@ -89,8 +89,8 @@ def count(remedy: str) -> Callable[[object], int]:
     """A check for a number of workers or devices."""
     checked = cast("Callable[[object], int]", whole(1, remedy))
 
-    def check(given: object) -> int:
-        number = checked(given)
+    def check(value: object) -> int:
+        number = checked(value)
         if number > MOST:
             raise BadValue(f"that is more than {MOST:,}; {remedy}")
         return number
@@ -101,16 +101,16 @@ def count(remedy: str) -> Callable[[object], int]:
 def seconds(remedy: str, *, may_be_zero: bool = False) -> Check:
     """A check for a finite number of seconds above 0; may_be_zero: or 0."""
 
-    def check(given: object) -> float:
-        if isinstance(given, bool) or not isinstance(given, Real):
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise BadValue(remedy)
         try:
-            number = float(given)
+            number = float(value)
         except OverflowError:  # an int beyond all floats
             raise BadValue(remedy) from None
         if not (0 < number < float("inf") or (may_be_zero and number == 0)):
             raise BadValue(remedy)
-        return given if isinstance(given, int) else number
+        return value if isinstance(value, int) else number
 
     return check
 
@@ -119,13 +119,13 @@ def devices(remedy: str) -> Check:
     """A check for the names of devices, or their number. A text is no list of names."""
     number, place = count(remedy), whole(0, remedy)
 
-    def device(given: object) -> object:
-        return given if isinstance(given, str) and given.strip() else place(given)
+    def device(value: object) -> object:
+        return value if isinstance(value, str) and value.strip() else place(value)
 
-    def check(given: object) -> object:
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            return number(given)
-        names = tuple(map(device, cast("Iterable[object]", given)))
+    def check(value: object) -> object:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            return number(value)
+        names = tuple(map(device, cast("Iterable[object]", value)))
         if not names:
             raise BadValue(remedy)
         return names

@@ -241,12 +241,12 @@ class _Streams:
                     self._listen_to(stream)
 
     def _listen_to(self, stream: object) -> None:
-        if any(stream is known for known in self._streams):
+        if any(stream is wrapped for wrapped in self._streams):
             return
         with suppress(AttributeError, TypeError):  # a closed one, or one that takes no attributes
             for name in filter(partial(hasattr, stream), _METHODS):
                 setattr(stream, name, _METHODS[name](stream, name))
-                if not any(stream is known for known in self._streams):
+                if not any(stream is wrapped for wrapped in self._streams):
                     self._streams.append(stream)
 
     def write(self, write: Callable[[str], Any], text: str) -> Any:
@@ -284,15 +284,15 @@ class _Streams:
         if is_of_rich or thread.name in _OUR_THREADS:
             return []
         of_setting = _OF_SETTING.get()
-        known = [one for one in self._logs if one.is_alone] if of_setting is None else [of_setting]
-        found: dict[int, OutputLog] = {}
-        for one in known:
-            log: OutputLog | None = one
+        logs = [log for log in self._logs if log.is_alone] if of_setting is None else [of_setting]
+        open_logs: dict[int, OutputLog] = {}
+        for inner in logs:
+            log: OutputLog | None = inner
             while log is not None:
                 if log.is_open:
-                    found[id(log)] = log
+                    open_logs[id(log)] = log
                 log = log.outer
-        return list(found.values())
+        return list(open_logs.values())
 
     def renew_locks(self) -> None:
         """Let a fork print, whichever thread of its parent was printing."""

@@ -65,13 +65,13 @@ def _named(name: str) -> Engine:
     if name not in _BUILT_IN:
         return _registered(name)
     module, cls = _BUILT_IN[name]
-    made: Engine = getattr(importlib.import_module(f"{__package__}.{module}"), cls)()
-    return made
+    engine: Engine = getattr(importlib.import_module(f"{__package__}.{module}"), cls)()
+    return engine
 
 
 def registered_names() -> list[str]:
     """The names of the engines that installed packages register."""
-    return sorted({one.name for one in registered(GROUP)} - set(get_args(EngineName)))
+    return sorted({entry.name for entry in registered(GROUP)} - set(get_args(EngineName)))
 
 
 def _registered(name: str) -> Engine:
@@ -80,24 +80,24 @@ def _registered(name: str) -> Engine:
     name: may be an address, as in ``dask://host:8786``, with which the engine `dask` is called.
     """
     scheme, is_address, _ = name.partition("://")
-    found = next((one for one in registered(GROUP) if one.name == scheme), None)
-    if found is None:
-        known = ", ".join(map(repr, [*get_args(EngineName), *registered_names()]))
-        raise EngineError(f"engine={name!r} is unknown: give one of {known}, or an executor")
+    entry = next((entry for entry in registered(GROUP) if entry.name == scheme), None)
+    if entry is None:
+        names = ", ".join(map(repr, [*get_args(EngineName), *registered_names()]))
+        raise EngineError(f"engine={name!r} is unknown: give one of {names}, or an executor")
     try:
-        made: Any = loaded(found.target)
+        engine: Any = loaded(entry.target)
         if is_address:
-            made = made(name)
-        elif isinstance(made, type) or not hasattr(made, "execute"):
-            made = made()
+            engine = engine(name)
+        elif isinstance(engine, type) or not hasattr(engine, "execute"):
+            engine = engine()
     except Exception as error:
         raise EngineError(
-            f"engine={name!r}, {found.target!r} of {found.owner}, cannot be loaded: "
-            f"{type(error).__name__}: {error}. Mend or uninstall {found.owner}"
+            f"engine={name!r}, {entry.target!r} of {entry.owner}, cannot be loaded: "
+            f"{type(error).__name__}: {error}. Mend or uninstall {entry.owner}"
         ) from error
-    if not hasattr(made, "execute"):
+    if not hasattr(engine, "execute"):
         raise EngineError(
-            f"engine={name!r}, {found.target!r} of {found.owner}, is {made!r:.80}; it must be a "
+            f"engine={name!r}, {entry.target!r} of {entry.owner}, is {engine!r:.80}; it must be a "
             "class of engines, or a function that gives an engine"
         )
-    return cast("Engine", made)
+    return cast("Engine", engine)

@@ -73,8 +73,8 @@ class Serial:
         running = self._carrier.running if self._carrier else None
         if running is None:
             return [Activity(0, None, 0.0)]
-        index, begun, attempt, log = running
-        return [Activity(0, index, time.monotonic() - begun, attempt, log_start=log)]
+        index, start, attempt, log = running
+        return [Activity(0, index, time.monotonic() - start, attempt, log_start=log)]
 
     def execute(
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
@@ -185,8 +185,8 @@ class _SerialCarrier:
 
     def _run(self, chunk: Chunk) -> Iterator[m.Event | bytes]:
         assert self._worker is not None
-        begun, count, again = time.monotonic(), 0, list[int]()
-        attempt, run, now = chunk.attempt, self._worker.run, begun
+        start, count, to_retry = time.monotonic(), 0, list[int]()
+        attempt, run, now = chunk.attempt, self._worker.run, start
         step_teller.set(None if self._control.judge is None else self._tell_step)
         step_recorder.set(self._control.steps.outbox.add)
         for index in chunk:
@@ -209,7 +209,7 @@ class _SerialCarrier:
             count, now = count + 1, time.monotonic()
             if outcome.status != "done":
                 if self._retries.allows(outcome.status, outcome.attempt):
-                    again.append(index)
+                    to_retry.append(index)
                     continue
                 if self._n_urgent:
                     self._n_urgent -= 1
@@ -220,8 +220,8 @@ class _SerialCarrier:
                 yield from self._flush()
                 now = time.monotonic()
         self.running = None
-        yield m.SettingsEnded(0, count, tuple(again))
-        yield m.ChunkOver(0, time.monotonic() - begun)
+        yield m.SettingsEnded(0, count, tuple(to_retry))
+        yield m.ChunkOver(0, time.monotonic() - start)
 
     def _try_again(self, index: int, outcome: Outcome) -> Outcome:
         """The outcome of the last attempt, after all retries that need not wait."""

@@ -109,9 +109,9 @@ class _ThreadPlace:
             try:
                 say(m.PlaceReady(rank))
                 while not self._rounds.is_ending and (chunk := self._chunks.get()) is not None:
-                    begun = time.monotonic()
+                    start = time.monotonic()
                     self._run(worker, chunk)
-                    say(m.ChunkOver(rank, time.monotonic() - begun))
+                    say(m.ChunkOver(rank, time.monotonic() - start))
             finally:
                 worker.close()
         except BaseException as error:
@@ -125,9 +125,9 @@ class _ThreadPlace:
         while (index := self._rounds.next()) is not None:
             outcome = run_once(program, worker, index, chunk.attempt, rank)
             while self._retries.allows_at_once(outcome.status, outcome.attempt):
-                again = outcome.attempt + 1
-                self._rounds.note(index, again)
-                outcome = run_once(program, worker, index, again, rank)
+                attempt = outcome.attempt + 1
+                self._rounds.note(index, attempt)
+                outcome = run_once(program, worker, index, attempt, rank)
             if self._rounds.is_cut_off:
                 return
             outcome = with_log(outcome, self._context.log)

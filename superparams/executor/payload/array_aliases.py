@@ -46,33 +46,33 @@ class Group(NamedTuple):
     block: Any
 
 
-def note(source: Array, seen: list[Seen], *, is_shared: bool) -> None:
+def note(source: Array, arrays: list[Seen], *, is_shared: bool) -> None:
     """Note an array of the first pass; `is_shared` if its memory goes to a segment."""
     if source.nbytes:
         low, high, _ = array_bounds(source)
-        seen.append(Seen(low, high, source, is_shared))
+        arrays.append(Seen(low, high, source, is_shared))
 
 
-def groups_of(seen: Iterable[Seen], threshold: int) -> dict[Any, Group]:
+def groups_of(arrays: Iterable[Seen], threshold: int) -> dict[Any, Group]:
     """The arrays that share memory of which some can be written, by the layout of each."""
     groups: dict[Any, Group] = {}
-    for part in _overlapping(sorted(seen, key=lambda one: one[:2])):
-        small = [one for one in part.members if not one.is_shared]
-        writable = any(one.array.flags.writeable for one in part.members)
+    for part in _overlapping(sorted(arrays, key=lambda member: member[:2])):
+        small = [member for member in part.members if not member.is_shared]
+        writable = any(member.array.flags.writeable for member in part.members)
         if len(part.members) < 2 or not small or not writable:
             continue
         group = _group(part, small, threshold)
         if group is not None:
-            groups.update((_layout(one.array), group) for one in small)
+            groups.update((_layout(member.array), group) for member in small)
     return groups
 
 
 def _group(part: _Part, small: list[Seen], threshold: int) -> Group | None:
     low = part.members[0].low
-    if any(one.array.dtype.hasobject for one in small):
+    if any(member.array.dtype.hasobject for member in small):
         owner = _owner(small[0].array)
         # An owner that the object graph does not have may be much larger than its parts.
-        return Group(low, owner) if any(one.array is owner for one in small) else None
+        return Group(low, owner) if any(member.array is owner for member in small) else None
     if part.high - low >= threshold:
         return Group(low, None)
     return Group(low, bytearray(ctypes.string_at(low, part.high - low)))
@@ -98,21 +98,21 @@ class _Part:
     near: list[Seen]
 
 
-def _overlapping(seen: list[Seen]) -> Iterator[_Part]:
+def _overlapping(arrays: list[Seen]) -> Iterator[_Part]:
     """Arrays, in the order of their addresses, as parts that share no memory with other parts."""
     active: list[_Part] = []
-    for one in seen:
-        yield from (part for part in active if part.high <= one.low)
-        active = [part for part in active if part.high > one.low]
-        joined = [part for part in active if _shares(one, part)]
+    for member in arrays:
+        yield from (part for part in active if part.high <= member.low)
+        active = [part for part in active if part.high > member.low]
+        joined = [part for part in active if _shares(member, part)]
         active = [part for part in active if not any(part is x for x in joined)]
-        active.append(_together(one, joined))
+        active.append(_together(member, joined))
     yield from active
 
 
-def _together(one: Seen, parts: list[_Part]) -> _Part:
+def _together(member: Seen, parts: list[_Part]) -> _Part:
     if not parts:
-        return _Part(one.high, [one], [one])
+        return _Part(member.high, [member], [member])
     first, *others = parts
     for other in others:
         first.members += other.members
@@ -120,23 +120,23 @@ def _together(one: Seen, parts: list[_Part]) -> _Part:
         first.high = max(first.high, other.high)
     if others:
         first.members.sort(key=lambda x: x.low)
-    first.members.append(one)
-    first.near.append(one)
-    first.high = max(first.high, one.high)
+    first.members.append(member)
+    first.near.append(member)
+    first.high = max(first.high, member.high)
     return first
 
 
-def _shares(one: Seen, part: _Part) -> bool:
-    part.near = [x for x in part.near if x.high > one.low]
+def _shares(member: Seen, part: _Part) -> bool:
+    part.near = [x for x in part.near if x.high > member.low]
     if len(part.near) > _MOST_COMPARED:
         return True
-    return any(_share_items(one.array, x.array) for x in part.near)
+    return any(_share_items(member.array, x.array) for x in part.near)
 
 
-def _share_items(one: Array, other: Array) -> bool:
+def _share_items(first: Array, other: Array) -> bool:
     try:
         shares: Any = np.shares_memory  # its types do not know all values of max_work
-        return bool(shares(one, other, max_work=_WORK))
+        return bool(shares(first, other, max_work=_WORK))
     except Exception:  # the search is too long
         return True
 
@@ -144,7 +144,7 @@ def _share_items(one: Array, other: Array) -> bool:
 # ---- the second pass
 
 
-def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -> Any:
+def reduce_small(source: Array, arrays: list[Seen], groups: Mapping[Any, Group]) -> Any:
     """Pickle a small array, or one of objects, on its own or as a view of a shared block."""
     if not source.nbytes:
         return NotImplemented
@@ -157,7 +157,7 @@ def reduce_small(source: Array, seen: list[Seen], groups: Mapping[Any, Group]) -
         return rebuild_view, (owner, *layout, first - start, kind, source.flags.writeable)
     group = groups.get(_layout(source)) if groups else None
     if group is None:
-        note(source, seen, is_shared=False)
+        note(source, arrays, is_shared=False)
         return NotImplemented
     if source.dtype.hasobject:
         return _reduce_objects(source, group.block, first, kind)
@@ -205,9 +205,9 @@ def rebuild_view(
     writeable: bool,
 ) -> Array:
     """A view of a block that others are views of too."""
-    made: Any = np.ndarray(shape, dtype, block, offset, strides)
-    made.flags.writeable = writeable
-    return made if kind is None else made.view(kind)
+    view: Any = np.ndarray(shape, dtype, block, offset, strides)
+    view.flags.writeable = writeable
+    return view if kind is None else view.view(kind)
 
 
 def rebuild_readonly(source: Array) -> Array:
@@ -226,5 +226,5 @@ def rebuild_objects(
 ) -> Array:
     """A view of an array of objects."""
     flat: Any = owner.view(np.ndarray).ravel(order="K")[offset:]
-    made: Any = np.lib.stride_tricks.as_strided(flat, shape, strides, writeable=writeable)
-    return made if kind is None else made.view(kind)
+    view: Any = np.lib.stride_tricks.as_strided(flat, shape, strides, writeable=writeable)
+    return view if kind is None else view.view(kind)

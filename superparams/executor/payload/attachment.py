@@ -67,15 +67,17 @@ class Handle:
 
     def with_contents(self, segments: Sequence[Segment]) -> Handle:
         """A copy of the handle that has the bytes of all segments except files of the user."""
-        contents = tuple(one.content() if one.path is None else None for one in segments)
+        contents = tuple(
+            segment.content() if segment.path is None else None for segment in segments
+        )
         return replace(self, contents=contents)
 
     def with_copies(self, segments: Sequence[Segment], folder: Path) -> Handle:
         """A copy of the handle that names copies of all segments except files of the user."""
         folder.mkdir(parents=True)
         copies = tuple(
-            write_copy(one, folder / str(number)) if one.path is None else None
-            for number, one in enumerate(segments)
+            write_copy(segment, folder / str(number)) if segment.path is None else None
+            for number, segment in enumerate(segments)
         )
         return replace(self, copies=copies)
 
@@ -190,9 +192,9 @@ class Attached:
         faults = page_faults()
         if faults == self._faults and faults >= 0:
             return False
-        changed = [one for one in self._maps.values() if has_private_pages(one.mapping)]
-        for one in changed:
-            if not drop_private_pages(one.mapping):
+        changed = [entry for entry in self._maps.values() if has_private_pages(entry.mapping)]
+        for entry in changed:
+            if not drop_private_pages(entry.mapping):
                 self._map()
                 break
         self._faults = page_faults()
@@ -300,11 +302,11 @@ def has_private_pages(mapping: mmap.mmap) -> bool:
 
     start = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
     stop = start + -(-len(mapping) // mmap.PAGESIZE) * mmap.PAGESIZE
-    found = ctypes.create_string_buffer(24)
+    page_range = ctypes.create_string_buffer(24)
     # Ask for one range of pages that are not of the file and are present or swapped out.
     masks = _IS_FILE, _IS_FILE, _IS_PRESENT | _IS_SWAPPED, _IS_PRESENT
     argument = _SCAN_ARGUMENT.pack(
-        _SCAN_ARGUMENT.size, 0, start, stop, 0, ctypes.addressof(found), 1, 1, *masks
+        _SCAN_ARGUMENT.size, 0, start, stop, 0, ctypes.addressof(page_range), 1, 1, *masks
     )
     try:
         with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:

@@ -69,12 +69,14 @@ class ScriptReducer:
     def reduce_unused(self) -> tuple[Any, ...]:
         """Pickle all definitions that are not pickled yet, each by itself, and small data."""
         unused = {name: x for name, x in definitions().items() if name not in self._used}
-        pickled = {name: made for name, x in unused.items() if (made := _definition(name, x))}
+        pickled = {
+            name: definition for name, x in unused.items() if (definition := _definition(name, x))
+        }
         at_once = [name for name in pickled if _is_found_by_its_base(unused[name])]
         data = script_data({*self._used, *unused})
         for name in data.objects:
-            if made := _definition(name, self._main[name]):
-                pickled[name] = made
+            if definition := _definition(name, self._main[name]):
+                pickled[name] = definition
                 at_once.append(name)
         return add_definitions, ({**unused_definitions(), **pickled}, at_once, data.plain)
 
@@ -181,7 +183,7 @@ class _DefinitionPickler(Pickler):
         for name, x in slots["__globals__"].items():
             if _path(x) is not None:
                 self.needs.add(name)
-            elif isinstance(x, type) or is_group(x) or not any(hasattr(x, one) for one in _DATA):
+            elif isinstance(x, type) or is_group(x) or not any(hasattr(x, key) for key in _DATA):
                 values[name] = x
         return attributes, {**slots, "__globals__": values}
 

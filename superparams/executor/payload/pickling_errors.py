@@ -55,22 +55,22 @@ def unpicklable(obj: object, name: str, error: BaseException) -> PayloadError:
 
 def _innermost(obj: object, name: str, error: BaseException, depth: int = _DEPTH) -> _Part:
     part = _Part(name, obj, error)
-    seen: set[int] = set()
+    visited: set[int] = set()
     deadline = time.monotonic() + _PATIENCE
     for _ in range(depth):
-        seen.add(id(part.obj))
-        inner = _first_failing(part, seen, deadline)
+        visited.add(id(part.obj))
+        inner = _first_failing(part, visited, deadline)
         if inner is None:
             break
         part = inner
     return part
 
 
-def _first_failing(part: _Part, seen: set[int], deadline: float) -> _Part | None:
+def _first_failing(part: _Part, visited: set[int], deadline: float) -> _Part | None:
     for path, obj in _parts(part.obj, part.path):
         if time.monotonic() > deadline:
             return None
-        if id(obj) in seen or isinstance(obj, str | bytes | int | float | None):
+        if id(obj) in visited or isinstance(obj, str | bytes | int | float | None):
             continue
         error = _failure(obj)
         if error is not None:
@@ -193,5 +193,5 @@ def explain_readonly(error: BaseException) -> str | None:
     lines = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__)]
     names = [name for line in reversed(lines) for name in _ATTRIBUTE.findall(line)]
     name = f"self.{names[0]}" if names else "self.data"
-    known = name if names else "a value of the experiment"
-    return f"{known} is shared and read-only: copy it first (x = {name}.copy())"
+    subject = name if names else "a value of the experiment"
+    return f"{subject} is shared and read-only: copy it first (x = {name}.copy())"

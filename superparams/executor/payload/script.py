@@ -159,9 +159,11 @@ def adopt_script(script: Script) -> None:
     _state.settled = set(_state.protected)
     script_globals = _script_globals(script.attributes)
     script_globals["__name__"] = "__main__"
-    kept = script.names | _state.protected
+    kept_names = script.names | _state.protected
     for names in (script_globals, *([] if _state.rerun_globals is None else [_main()])):
-        for name in [name for name in names if name not in kept and not name.startswith("__")]:
+        for name in [
+            name for name in names if name not in kept_names and not name.startswith("__")
+        ]:
             del names[name]
 
 
@@ -243,8 +245,8 @@ def _globals_of_script() -> list[dict[str, Any]]:
 
 def _is_new(name: str) -> bool:
     """Whether this process lacks the class, or has it with bases that have been replaced."""
-    known = None if is_worker() else _main().get(name)
-    bases = known.__bases__ if isinstance(known, type) else ()
+    existing = None if is_worker() else _main().get(name)
+    bases = existing.__bases__ if isinstance(existing, type) else ()
     return not bases or any(_state.loaded.get(base.__name__, base) is not base for base in bases)
 
 
@@ -291,21 +293,24 @@ def value_at(path: str) -> Any:
 
 def make_function(name: str | None, make: Callable[..., Any], *parts: object) -> Any:
     """A function of the script: the existing one if the script is the main module here."""
-    known = None if name is None or is_worker() else _main().get(name)
-    if isinstance(known, types.FunctionType) and known.__code__ == parts[0]:
-        is_listed = any(known.__globals__ is one for one in _state.global_dicts)
+    existing = None if name is None or is_worker() else _main().get(name)
+    if isinstance(existing, types.FunctionType) and existing.__code__ == parts[0]:
+        is_listed = any(existing.__globals__ is names for names in _state.global_dicts)
         if _state.role != "driver" and not is_listed:
-            _state.global_dicts.append(known.__globals__)
-        return known
+            _state.global_dicts.append(existing.__globals__)
+        return existing
     return make(*parts)
 
 
 def make_cached(name: str, wrapped: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
     """A function with ``functools.lru_cache``: the existing one, or one with an empty cache."""
-    known = None if is_worker() else _main().get(name)
+    existing = None if is_worker() else _main().get(name)
     code = getattr(wrapped, "__code__", None)
-    if code is not None and getattr(getattr(known, "__wrapped__", None), "__code__", None) == code:
-        return known
+    if (
+        code is not None
+        and getattr(getattr(existing, "__wrapped__", None), "__code__", None) == code
+    ):
+        return existing
     return functools.lru_cache(maxsize, typed)(wrapped)
 
 

@@ -144,9 +144,9 @@ def _state_of(x: Any) -> dict[str, Any]:
 
 def _loaded_types() -> Iterable[type]:
     for module, name in _OTHER_TYPES:
-        found = getattr(sys.modules.get(module), name, None)
-        if isinstance(found, type):
-            yield found
+        candidate = getattr(sys.modules.get(module), name, None)
+        if isinstance(candidate, type):
+            yield candidate
 
 
 def script_data(without: Collection[str] = ()) -> ScriptData:

@@ -58,11 +58,11 @@ class Location:
     def matches(self, fd: int) -> bool:
         """Whether the open file `fd` is this segment."""
         try:
-            found = os.fstat(fd)
+            status = os.fstat(fd)
         except OSError:
             return False
-        same = (found.st_dev, found.st_ino) == (self.device, self.inode)
-        return same and found.st_size == self.size
+        same = (status.st_dev, status.st_ino) == (self.device, self.inode)
+        return same and status.st_size == self.size
 
 
 class Segment:
@@ -132,8 +132,10 @@ class Segment:
 
     def location(self) -> Location:
         """How other processes find the segment, with its present size."""
-        found = os.fstat(self.fd)
-        return Location(os.getpid(), self.fd, found.st_dev, found.st_ino, found.st_size, self.path)
+        status = os.fstat(self.fd)
+        return Location(
+            os.getpid(), self.fd, status.st_dev, status.st_ino, status.st_size, self.path
+        )
 
     def content(self) -> bytes:
         """All bytes, for a process that cannot open the segment."""
@@ -210,13 +212,13 @@ def _open_file(location: Location, path: str) -> Segment:
         raise PayloadError(
             f"a file that the payload refers to cannot be opened: {error}"
         ) from error
-    found = os.fstat(segment.fd)
-    replaced = found.st_dev == location.device and found.st_ino != location.inode
-    if found.st_size == location.size and not replaced:
+    status = os.fstat(segment.fd)
+    replaced = status.st_dev == location.device and status.st_ino != location.inode
+    if status.st_size == location.size and not replaced:
         return segment
     raise PayloadError(
         f"the file {path} has changed since the payload was packed: it had {location.size} bytes, "
-        f"and now {'is another file of' if replaced else 'has'} {found.st_size}. Leave it alone "
+        f"and now {'is another file of' if replaced else 'has'} {status.st_size}. Leave it alone "
         "while the run goes on"
     )
 
@@ -227,8 +229,8 @@ def open_file(path: str, inode: int | None = None) -> Segment | None:
         segment = Segment(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), path)
     except OSError:
         return None
-    found = os.fstat(segment.fd)
-    if stat.S_ISREG(found.st_mode) and inode in (None, found.st_ino):
+    status = os.fstat(segment.fd)
+    if stat.S_ISREG(status.st_mode) and inode in (None, status.st_ino):
         return segment
     segment.close()
     return None

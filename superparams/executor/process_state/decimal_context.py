@@ -40,19 +40,19 @@ def _context(context: Any) -> dict[str, Any]:
 
 def _apply_decimal(values: Mapping[str, object], _: Notes) -> None:
     decimal: Any = importlib.import_module("decimal")
-    wanted = {**_DECIMAL, **values}
+    options = {**_DECIMAL, **values}
     context = decimal.Context()
-    _fill(decimal, context, {name: wanted[name] for name in _CONTEXT})
+    _fill(decimal, context, {name: options[name] for name in _CONTEXT})
     decimal.setcontext(context)
-    _fill(decimal, decimal.DefaultContext, {n: wanted[f"{_NEW}{n}"] for n in _CONTEXT})
+    _fill(decimal, decimal.DefaultContext, {n: options[f"{_NEW}{n}"] for n in _CONTEXT})
 
 
-def _fill(decimal: Any, context: Any, wanted: Mapping[str, Any]) -> None:
-    for name, x in wanted.items():
+def _fill(decimal: Any, context: Any, options: Mapping[str, Any]) -> None:
+    for name, x in options.items():
         if name != "traps":
             setattr(context, name, x)
     for signal in list(context.traps):
-        context.traps[signal] = signal.__name__ in wanted["traps"]
+        context.traps[signal] = signal.__name__ in options["traps"]
 
 
 DECIMAL_OPTIONS: Final = (

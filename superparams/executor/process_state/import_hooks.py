@@ -50,9 +50,9 @@ def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> N
         action: Called without arguments. Its errors are ignored. None removes the earlier action.
     """
     if action is None:
-        known = _actions.get(module, {})
-        known.pop(key, None)
-        if not known:
+        actions = _actions.get(module, {})
+        actions.pop(key, None)
+        if not actions:
             _actions.pop(module, None)
     else:
         _actions.setdefault(module, {})[key] = action
@@ -61,9 +61,9 @@ def when_loaded(module: str, key: str, action: Callable[[], object] | None) -> N
 
 def _update_finder() -> None:
     """Install the finder while there is an action or a context, and remove it otherwise."""
-    is_there = any(isinstance(one, _Finder) for one in sys.meta_path)
+    is_there = any(isinstance(finder, _Finder) for finder in sys.meta_path)
     if not (_actions or _contexts):
-        sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _Finder)]
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
     elif not is_there:
         sys.meta_path.insert(0, _Finder())
 
@@ -79,8 +79,14 @@ class _Finder:
             return None
         _thread.names.add(name)
         try:
-            others = [one for one in sys.meta_path if one is not self and hasattr(one, "find_spec")]
-            spec = next(filter(None, (one.find_spec(name, path, target) for one in others)), None)
+            others = [
+                finder
+                for finder in sys.meta_path
+                if finder is not self and hasattr(finder, "find_spec")
+            ]
+            spec = next(
+                filter(None, (finder.find_spec(name, path, target) for finder in others)), None
+            )
         finally:
             _thread.names.discard(name)
         loader: Any = getattr(spec, "loader", None)

@@ -62,22 +62,22 @@ def _read_filters(_: Notes) -> dict[str, Any]:
 
 
 def _apply_filters(values: Mapping[str, Any], _: Notes) -> None:
-    wanted: list[Filter] = values.get("filters", [])
-    if not values or _filters() == wanted:
+    filters: list[Filter] = values.get("filters", [])
+    if not values or _filters() == filters:
         return
     warnings.resetwarnings()
-    for one in reversed(wanted):
-        kind = _category(one)
+    for rule in reversed(filters):
+        kind = _category(rule)
         if kind is not None:
-            warnings.filterwarnings(one.action, one.message, kind, one.module, one.line)
-        elif one.module_of_category not in sys.modules:
+            warnings.filterwarnings(rule.action, rule.message, kind, rule.module, rule.line)
+        elif rule.module_of_category not in sys.modules:
             apply_again = partial(_apply_filters, values, [])
-            when_loaded(one.module_of_category, "warning filters", apply_again)
+            when_loaded(rule.module_of_category, "warning filters", apply_again)
 
 
-def _category(one: Filter) -> Any:
-    category: Any = sys.modules.get(one.module_of_category)
-    for name in one.category.split("."):
+def _category(rule: Filter) -> Any:
+    category: Any = sys.modules.get(rule.module_of_category)
+    for name in rule.category.split("."):
         category = getattr(category, name, None)
     return category if isinstance(category, type) and issubclass(category, Warning) else None
 
@@ -85,10 +85,10 @@ def _category(one: Filter) -> Any:
 def _show_filters(values: Mapping[str, Any], _: str) -> dict[str, Any]:
     """Only filters that can change a result; many libraries silence their own warnings."""
     return {
-        str(one): True
-        for one in values.get("filters", [])
-        if (one.action == "error" or not (one.message or one.module))
-        and (one.action, one.category, one.module) not in _DEFAULT_FILTERS
+        str(rule): True
+        for rule in values.get("filters", [])
+        if (rule.action == "error" or not (rule.message or rule.module))
+        and (rule.action, rule.category, rule.module) not in _DEFAULT_FILTERS
     }
 
 
@@ -101,9 +101,9 @@ def _read_levels(_: Notes) -> dict[str, Any]:
     values: dict[str, Any] = {"root": logging.root.level, "disable": manager.disable}
     if logging.root.disabled:
         values["root is disabled"] = True
-    for name, one in list(manager.loggerDict.items()):
-        if isinstance(one, logging.Logger) and (one.level or one.disabled):
-            values[f"logger {name}"] = one.level, one.disabled
+    for name, logger in list(manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and (logger.level or logger.disabled):
+            values[f"logger {name}"] = logger.level, logger.disabled
     values.update({f"level {number}": name for number, name in _level_names(logging).items()})
     return differing(values, {"root": logging.WARNING, "disable": 0})
 
@@ -126,14 +126,14 @@ def _apply_levels(values: Mapping[str, Any], _: Notes) -> None:
     logging.root.setLevel(values.get("root", logging.WARNING))
     logging.root.disabled = values.get("root is disabled", False)
     logging.disable(values.get("disable", 0))
-    wanted = {n.removeprefix("logger "): x for n, x in values.items() if n.startswith("logger ")}
-    for name in _changed_loggers - wanted.keys():
-        wanted[name] = 0, False
-    for name, (level, disabled) in wanted.items():
+    levels = {n.removeprefix("logger "): x for n, x in values.items() if n.startswith("logger ")}
+    for name in _changed_loggers - levels.keys():
+        levels[name] = 0, False
+    for name, (level, disabled) in levels.items():
         logger = logging.getLogger(name)
         logger.setLevel(level)
         logger.disabled = disabled
-    _changed_loggers.update(wanted)
+    _changed_loggers.update(levels)
 
 
 _DEFAULT_LEVELS: Final = {
@@ -181,12 +181,12 @@ def _read_limits(_: Notes) -> dict[str, Any]:
 
 def _apply_limits(values: Mapping[str, Any], notes: Notes) -> None:
     for name, (get, set_limit) in _LIMITS.items():
-        wanted: int = values.get(name, _DEFAULT_LIMITS[name])
-        if get() != wanted:
+        limit: int = values.get(name, _DEFAULT_LIMITS[name])
+        if get() != limit:
             try:
-                set_limit(wanted)
+                set_limit(limit)
             except (ValueError, RecursionError):
-                notes.append(f"the limit of {name}, {wanted}, cannot be set in workers")
+                notes.append(f"the limit of {name}, {limit}, cannot be set in workers")
 
 
 # ---- locale and working directory
@@ -250,8 +250,8 @@ def _directory(path: str) -> str:
     """A recorded working directory for people."""
     if path == "outside of the project":
         return "a folder outside of the project"
-    known = {".": "the project's folder", "default": "not recorded"}
-    return known.get(path, f"{path:.60}/")
+    texts = {".": "the project's folder", "default": "not recorded"}
+    return texts.get(path, f"{path:.60}/")
 
 
 PARTS: Final = (

@@ -60,11 +60,11 @@ class Generators:
         """Find the generators of this process; a library that loads later is seeded then."""
         self._own = {}
         for (module, name), label in self._labels.items():
-            found: Any = sys.modules.get(module)
+            generator: Any = sys.modules.get(module)
             for part in name.split("."):
-                found = getattr(found, part, None)
-            if _seeder(found) is not None:
-                self._own.setdefault(label, found)
+                generator = getattr(generator, part, None)
+            if _seeder(generator) is not None:
+                self._own.setdefault(label, generator)
         for library in self.libraries:
             if library not in sys.modules:
                 when_loaded(library, _KEY, self._seed_later(library))
@@ -127,11 +127,11 @@ class Generators:
 
     def states(self) -> dict[str, Any]:
         """The state of each generator, by its library or label; picklable."""
-        found: dict[str, Any] = {}
+        states: dict[str, Any] = {}
         for library in self.libraries:
             if sys.modules.get(library) is not None:
-                found[library] = _library_state(library)
-        return found | {f"={label}": _instance_state(x) for label, x in self._own.items()}
+                states[library] = _library_state(library)
+        return states | {f"={label}": _instance_state(x) for label, x in self._own.items()}
 
     def take_states(self, states: Mapping[str, object]) -> None:
         """Set the generators to the states that `states` gave in another process."""
@@ -195,8 +195,8 @@ def _seeder(x: Any) -> Callable[[int], object] | None:
     numpy: Any = sys.modules.get("numpy.random")
     torch: Any = sys.modules.get("torch")
     if random is not None and isinstance(x, random.Random):
-        found: Callable[[int], object] = x.seed
-        return found
+        seed: Callable[[int], object] = x.seed
+        return seed
     if numpy is not None and isinstance(x, numpy.RandomState):
         return lambda seed: _seed_numpy(x, seed) if hasattr(x, "get_bit_generator") else x.seed(
             [seed & 0xFFFFFFFF, seed >> 32]
@@ -275,14 +275,16 @@ def instances(modules: Mapping[str, ModuleType]) -> dict[tuple[str, str], str]:
 
     modules: By the name that is the same in every process, the main module last.
     """
-    found: dict[tuple[str, str], str] = {}
+    label_of: dict[tuple[str, str], str] = {}
     labels: dict[int, str] = {}
-    for known, module in modules.items():
+    for module_name, module in modules.items():
         for name, x in list(vars(module).copy().items()):
             inner = (
                 vars(x).items() if isinstance(x, type) and x.__module__ == module.__name__ else ()
             )
             for full, value in ((name, x), *((f"{name}.{n}", y) for n, y in inner)):
                 if not isinstance(value, type | ModuleType) and _seeder(value) is not None:
-                    found[module.__name__, full] = labels.setdefault(id(value), f"{known}.{full}")
-    return found
+                    label_of[module.__name__, full] = labels.setdefault(
+                        id(value), f"{module_name}.{full}"
+                    )
+    return label_of

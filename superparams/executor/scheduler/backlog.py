@@ -59,11 +59,11 @@ class Backlog:
 
     def first(self, count: int) -> list[int]:
         """The indices of the settings that come next of those that have not run."""
-        found = [index for part in self._new for index in part[:count]][:count]
-        while len(found) < count and (part := self._next_source()) is not None:
+        indices = [index for part in self._new for index in part[:count]][:count]
+        while len(indices) < count and (part := self._next_source()) is not None:
             self._new.append(part)
-            found += part[: count - len(found)]
-        return found
+            indices += part[: count - len(indices)]
+        return indices
 
     def take(self, size: int, now: float) -> Chunk | None:
         """At most `size` settings that may run while others do; None if there are none now."""

@@ -51,12 +51,12 @@ class GroupedBacklog:
     @property
     def remaining(self) -> int:
         """The number of settings; see `Backlog`."""
-        return sum(one.remaining for one in self._groups.values())
+        return sum(backlog.remaining for backlog in self._groups.values())
 
     @property
     def n_again(self) -> int:
         """The number of those for another attempt; see `Backlog`."""
-        return sum(one.n_again for one in self._groups.values())
+        return sum(backlog.n_again for backlog in self._groups.values())
 
     def add(self, ranges: Sequence[range]) -> None:
         """Add settings that have not run."""
@@ -65,11 +65,11 @@ class GroupedBacklog:
 
     def n_ready(self, now: float) -> int:
         """See `Backlog.n_ready`."""
-        return sum(one.n_ready(now) for one in self._groups.values())
+        return sum(backlog.n_ready(now) for backlog in self._groups.values())
 
     def next_due(self) -> float | None:
         """See `Backlog.next_due`."""
-        due = [one.next_due() for one in self._groups.values()]
+        due = [backlog.next_due() for backlog in self._groups.values()]
         return min((time for time in due if time is not None), default=None)
 
     @property
@@ -80,11 +80,11 @@ class GroupedBacklog:
     @property
     def need_alone(self) -> Resources | None:
         """The need of the settings that `take_alone` gives; None if there are none."""
-        return next((need for need, one in self._groups.items() if one.has_alone), None)
+        return next((need for need, backlog in self._groups.items() if backlog.has_alone), None)
 
     def take(self, size: int, now: float) -> Chunk | None:
         """Settings of the first need that has some; see `Backlog.take`."""
-        chunks = (one.take(size, now) for one in self._groups.values())
+        chunks = (backlog.take(size, now) for backlog in self._groups.values())
         return next((chunk for chunk in chunks if chunk is not None), None)
 
     def take_alone(self) -> Chunk | None:

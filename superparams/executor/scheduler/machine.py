@@ -65,11 +65,11 @@ class Machine:
             return "memory"
         return next((name for name in ("nodes", "tasks") if getattr(need, name) > 1), None)
 
-    def share(self, need: Resources, taken: Iterable[MachineShare]) -> MachineShare | None:
+    def share(self, need: Resources, shares_in_use: Iterable[MachineShare]) -> MachineShare | None:
         """The share of one more place; None if it does not fit beside those that are taken."""
-        shares = list(taken)
-        cpus = sum(one.need.cpus or 0 for one in shares)
-        memory = sum(one.need.memory or 0 for one in shares)
+        shares = list(shares_in_use)
+        cpus = sum(share.need.cpus or 0 for share in shares)
+        memory = sum(share.need.memory or 0 for share in shares)
         if cpus + (need.cpus or 0) > self.cpus or memory + (need.memory or 0) > self.memory:
             return None
         if need.gpus is None:
@@ -85,9 +85,9 @@ class Machine:
     def _free(self, gpus: float, shares: Iterable[MachineShare]) -> Iterator[str]:
         """Devices for `gpus`: whole ones are used by nobody, a fraction goes to the fullest."""
         load = dict.fromkeys(self.devices, 0.0)
-        for one in shares:
-            for name in one.devices or ():
-                load[name] += min(1.0, one.need.gpus or 0)
+        for share in shares:
+            for name in share.devices or ():
+                load[name] += min(1.0, share.need.gpus or 0)
         if gpus >= 1:
             yield from [name for name in self.devices if not load[name]][: int(gpus)]
         elif gpus:

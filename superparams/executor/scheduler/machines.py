@@ -21,10 +21,10 @@ class _Member(NamedTuple):
         count = self.machine.capacity(need)
         return count if self.most_places is None else min(count, self.most_places)
 
-    def share(self, need: Resources, taken: list[MachineShare]) -> MachineShare | None:
-        if self.most_places is not None and len(taken) >= self.most_places:
+    def share(self, need: Resources, shares_in_use: list[MachineShare]) -> MachineShare | None:
+        if self.most_places is not None and len(shares_in_use) >= self.most_places:
             return None
-        return self.machine.share(need, taken)
+        return self.machine.share(need, shares_in_use)
 
 
 class Machines:
@@ -53,7 +53,7 @@ class Machines:
 
     def capacity(self, need: Resources) -> float:
         """How many settings of this need fit at once; infinite if the need counts nothing."""
-        return sum(one.capacity(need) for one in self._members.values())
+        return sum(member.capacity(need) for member in self._members.values())
 
     def size(self, need: Resources) -> float:
         """The largest part of all machines that a setting takes, from 0 to 1."""
@@ -61,36 +61,36 @@ class Machines:
 
     def able(self, need: Resources) -> Iterator[str]:
         """The keys of the machines that have what a setting needs, if nothing else runs there."""
-        yield from (key for key, one in self._members.items() if one.capacity(need) >= 1)
+        yield from (key for key, member in self._members.items() if member.capacity(need) >= 1)
 
     def share(
-        self, need: Resources, taken: Iterable[MachineShare], only: str | None = None
+        self, need: Resources, shares_in_use: Iterable[MachineShare], only: str | None = None
     ) -> MachineShare | None:
         """The share of one more place; None if it does not fit beside those that are taken.
 
         Args:
             need: What each setting of the place needs.
-            taken: The shares of other places.
+            shares_in_use: The shares of other places.
             only: The key of the machine; None for any.
         """
         by_machine: dict[str, list[MachineShare]] = {key: [] for key in self._members}
-        for one in taken:
-            if one.machine in by_machine:
-                by_machine[one.machine].append(one)
+        for share_in_use in shares_in_use:
+            if share_in_use.machine in by_machine:
+                by_machine[share_in_use.machine].append(share_in_use)
         members = self._members.items() if only is None else [(only, self._members[only])]
-        found: list[tuple[int, int, str, MachineShare]] = []
+        fitting: list[tuple[int, int, str, MachineShare]] = []
         for key, member in members:
             others = by_machine[key]
             share = member.share(need, others)
             if share is not None:
                 n_devices = 0 if need.gpus else len(member.machine.devices)
-                found.append((n_devices, _free_cpus(member, others), key, share))
-        if not found:
+                fitting.append((n_devices, _free_cpus(member, others), key, share))
+        if not fitting:
             return None
-        *_, key, share = min(found, key=lambda one: one[:2])
+        *_, key, share = min(fitting, key=lambda candidate: candidate[:2])
         return share.of(key)
 
 
-def _free_cpus(member: _Member, taken: list[MachineShare]) -> int:
+def _free_cpus(member: _Member, shares_in_use: list[MachineShare]) -> int:
     """The processors that no place has; one that counts none has one of them."""
-    return member.machine.cpus - sum(one.need.cpus or 1 for one in taken)
+    return member.machine.cpus - sum(share.need.cpus or 1 for share in shares_in_use)

@@ -126,14 +126,14 @@ class SharingScheduler(Scheduler):
         """The needs of the settings that begin next: new ones by index, then further attempts."""
         most = self.limits.n_places + 1
         new: list[tuple[int, Resources]] = []
-        again: list[Resources] = []
+        to_retry: list[Resources] = []
         for need in self._backlog:
             backlog = self._backlog.of(need)
             first = backlog.first(most)
             new += [(index, need) for index in first]
             n_again = backlog.n_ready(self._now) - len(first)
-            again += [need] * (min(n_again, most) if len(first) < most else 0)
-        return [need for _, need in sorted(new, key=lambda one: one[0])] + again
+            to_retry += [need] * (min(n_again, most) if len(first) < most else 0)
+        return [need for _, need in sorted(new, key=lambda indexed: indexed[0])] + to_retry
 
     def _serve(self, need: Resources, count: int) -> int:
         """Hand out at most `count` settings of a need, and start places for the rest.
@@ -188,15 +188,15 @@ class SharingScheduler(Scheduler):
         self, idle: list[int], leaving: set[int], need: Resources, arriving: Sequence[MachineShare]
     ) -> tuple[list[int], MachineShare | None]:
         """The fewest idle places without which there is room, and the share that fits then."""
-        found: list[tuple[list[int], MachineShare | None]] = []
+        candidates: list[tuple[list[int], MachineShare | None]] = []
         for key in self._machines.able(need):
             ranks = sorted(idle, key=lambda rank: self._machine_of(rank) != key)
             for count in range(len(ranks) + 1):
                 without = leaving.union(ranks[:count])
                 if (share := self._share_without(without, need, arriving, key)) is not None:
-                    found.append((ranks[:count], share))
+                    candidates.append((ranks[:count], share))
                     break
-        return min(found, key=lambda one: len(one[0]), default=([], None))
+        return min(candidates, key=lambda candidate: len(candidate[0]), default=([], None))
 
     def _machine_of(self, rank: int) -> str:
         share = self._places[rank].share
@@ -206,10 +206,10 @@ class SharingScheduler(Scheduler):
         self, leaving: set[int], need: Resources, arriving: Sequence[MachineShare], key: str
     ) -> MachineShare | None:
         """The share of a machine, once some places are gone and others have come."""
-        staying = [one for rank, one in self._places.items() if rank not in leaving]
+        staying = [place for rank, place in self._places.items() if rank not in leaving]
         if len(staying) + len(arriving) >= self.limits.n_places:
             return None
-        shares = [one.share for one in staying if one.share is not None]
+        shares = [place.share for place in staying if place.share is not None]
         return self._machines.share(need, [*shares, *arriving], key)
 
     def _hand_out_alone(self) -> None:
@@ -217,7 +217,7 @@ class SharingScheduler(Scheduler):
         need = self._backlog.need_alone
         assert need is not None
         places = self._places.items()
-        old = [rank for rank, one in places if one.is_used or _need_of(one) != need]
+        old = [rank for rank, place in places if place.is_used or _need_of(place) != need]
         for rank in old:
             if self._places[rank].state is PlaceState.IDLE:
                 self._retire(rank)

@@ -163,8 +163,8 @@ class Scheduler:
         place.n_ended, place.held = event.count, None
         if event.again:
             attempt = place.chunk.attempt + 1
-            again = Chunk.of(event.again, attempt, is_alone=place.chunk.is_alone)
-            self._backlog.try_again(again, self._now + self.limits.retries.delay(attempt))
+            retry = Chunk.of(event.again, attempt, is_alone=place.chunk.is_alone)
+            self._backlog.try_again(retry, self._now + self.limits.retries.delay(attempt))
         if not event.is_certain:
             self._n_uncertain += n_final
 
@@ -194,18 +194,18 @@ class Scheduler:
         unfinished = place.unfinished
         if not unfinished:
             return
-        begun, rest = _begun_and_rest(unfinished, event)
+        started, rest = _begun_and_rest(unfinished, event)
         self._give_back(rest)
         if event.is_blameless:
-            self._lose_blameless(event.rank, begun)
-        elif event.culprit is not None and event.culprit in begun:
-            for part in begun.around(event.culprit):
+            self._lose_blameless(event.rank, started)
+        elif event.culprit is not None and event.culprit in started:
+            for part in started.around(event.culprit):
                 self._give_back(part)
-            attempt = event.attempt or begun.attempt
-            culprit = replace(begun, ranges=(_only(event.culprit),), attempt=attempt)
+            attempt = event.attempt or started.attempt
+            culprit = replace(started, ranges=(_only(event.culprit),), attempt=attempt)
             self._blame(event.rank, culprit, event.status)
         else:
-            self._suspect(event.rank, begun, event.status)
+            self._suspect(event.rank, started, event.status)
 
     def _all_places_gone(self, event: m.AllPlacesGone) -> None:
         suspects = [chunk for chunk in event.suspects if chunk]
@@ -237,42 +237,42 @@ class Scheduler:
         """Blame one setting: it runs again, or gets an outcome if no attempt is left."""
         (index,), attempt = culprit, culprit.attempt
         if self.limits.retries.allows(status, attempt):
-            again = replace(culprit, attempt=attempt + 1)
-            self._backlog.try_again(again, self._now + self.limits.retries.delay(attempt + 1))
+            retry = replace(culprit, attempt=attempt + 1)
+            self._backlog.try_again(retry, self._now + self.limits.retries.delay(attempt + 1))
         else:
             self._instructions.append(m.RecordLoss(rank, index, attempt, status))
 
-    def _suspect(self, rank: int, begun: Chunk, status: Status) -> None:
+    def _suspect(self, rank: int, started: Chunk, status: Status) -> None:
         """Find the setting that ended a place, if it is not known which one ran, as between two.
 
         If there are several, they run again one by one. A single one runs once more in a new place
         while nothing else runs, and is to blame if that place ends as well.
         """
-        if len(begun) > 1:
-            self._backlog.isolate(begun)
-        elif not begun.is_alone:
-            self._backlog.set_apart(begun)
+        if len(started) > 1:
+            self._backlog.isolate(started)
+        elif not started.is_alone:
+            self._backlog.set_apart(started)
         else:
-            self._blame(rank, begun, status)
+            self._blame(rank, started, status)
 
-    def _lose_blameless(self, rank: int, begun: Chunk) -> None:
+    def _lose_blameless(self, rank: int, started: Chunk) -> None:
         """Hand out settings again that were lost with their place.
 
         One of them may be the reason after all. So the next time they run one by one, and the last
         time, before they count as `killed`, each runs while nothing else does.
         """
-        for index in begun:
+        for index in started:
             self._blameless_losses[index] += 1
-            again = replace(begun, ranges=(_only(index),))
+            retry = replace(started, ranges=(_only(index),))
             n_left = MOST_BLAMELESS - self._blameless_losses[index]
             if n_left <= 0:
-                self._instructions.append(m.RecordLoss(rank, index, begun.attempt, "killed"))
+                self._instructions.append(m.RecordLoss(rank, index, started.attempt, "killed"))
             elif n_left == 1 and not self.limits.decides_steps:
-                self._backlog.set_apart(again)
-            elif len(begun) > 1:
-                self._backlog.isolate(again)
+                self._backlog.set_apart(retry)
+            elif len(started) > 1:
+                self._backlog.isolate(retry)
             else:
-                self._give_back(again)
+                self._give_back(retry)
 
     # ---- handing out
 
@@ -312,9 +312,9 @@ class Scheduler:
     def _start_places(self) -> None:
         """Start places as far as there is work for them."""
         free = len(self._in_state(PlaceState.IDLE)) + len(self._in_state(PlaceState.STARTING))
-        wanted = self._backlog.n_ready(self._now)
+        n_ready = self._backlog.n_ready(self._now)
         for rank in range(self.limits.n_places):
-            if free >= wanted:
+            if free >= n_ready:
                 return
             if rank not in self._places:
                 self._start(rank)

@@ -65,7 +65,11 @@ class JudgingScheduler(Scheduler):
             self._judge.add(event.ranges)
         left = self._leaving(event)
         instructions = super().handle(event, now)
-        lost = {one.index for one in instructions if isinstance(one, m.RecordLoss)}
+        lost = {
+            instruction.index
+            for instruction in instructions
+            if isinstance(instruction, m.RecordLoss)
+        }
         for index, goes_on in self._decisions(event, left, lost):
             decided = m.StepDecided(self._rank_of(index), index, goes_on)
             instructions += super().handle(decided, now)
@@ -77,8 +81,8 @@ class JudgingScheduler(Scheduler):
             place = self._places[event.rank]
             return place.chunk.split(event.count)[0].split(place.n_ended)[1]
         if isinstance(event, m.PlaceGone):
-            begun = self.unfinished(event.rank)
-            return Chunk(()) if event.is_blameless or event.begun == 0 else begun
+            unfinished = self.unfinished(event.rank)
+            return Chunk(()) if event.is_blameless or event.begun == 0 else unfinished
         return Chunk(())
 
     def _decisions(self, event: m.Event, left: Chunk, lost: set[int]) -> Iterable[tuple[int, bool]]:
@@ -87,9 +91,9 @@ class JudgingScheduler(Scheduler):
         elif isinstance(event, m.AllPlacesGone):
             for chunk in event.suspects:
                 lost.update(chunk)
-        again = event.again if isinstance(event, m.SettingsEnded) else ()
+        to_retry = event.again if isinstance(event, m.SettingsEnded) else ()
         for index in left:
-            if index in again or isinstance(event, m.PlaceGone):
+            if index in to_retry or isinstance(event, m.PlaceGone):
                 lost.add(index)
             else:
                 yield from self._judge.ended(index)
@@ -98,4 +102,4 @@ class JudgingScheduler(Scheduler):
 
     def _rank_of(self, index: int) -> int:
         """The place in which a setting waits; -1 if it has gone meanwhile."""
-        return next((rank for rank, one in self._places.items() if one.held == index), -1)
+        return next((rank for rank, place in self._places.items() if place.held == index), -1)

@@ -94,23 +94,23 @@ class Raised:
 
 def run_chunk(task: Task) -> Done | Raised:
     """Run a chunk here; the first chunk of a run makes the worker of this thread."""
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         refuse_other_versions(task.versions)
         entered = _enter(task)
-        return _run(entered, task, begun)
+        return _run(entered, task, start)
     except Exception as error:
         return Raised.of(error)
 
 
-def _run(entered: _Entered, task: Task, begun: float) -> Done:
+def _run(entered: _Entered, task: Task, start: float) -> Done:
     if task.points and entered.program.proposed is not None:
         entered.program.proposed.learn(task.points)
     rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
-    count, batch, again = 0, list[Outcome](), list[int]()
+    count, batch, to_retry = 0, list[Outcome](), list[int]()
     with pools_take(lambda: entered.handle):
         for index in task.chunk:
-            if count and time.monotonic() - begun > _LONG:
+            if count and time.monotonic() - start > _LONG:
                 break
             outcome = run_once(entered.program, entered.worker, index, attempt, rank)
             while retries.allows_at_once(outcome.status, outcome.attempt):
@@ -119,13 +119,13 @@ def _run(entered: _Entered, task: Task, begun: float) -> Done:
                 outcome = run_once(entered.program, entered.worker, index, again_at, rank)
             count += 1
             if retries.allows(outcome.status, outcome.attempt):
-                again.append(index)
+                to_retry.append(index)
             else:
                 batch.append(outcome)
             entered.attached.refresh()
     notes = tuple(getattr(entered.program, "notes", ()))
     data = encode(batch) if batch else b""
-    return Done(data, count, time.monotonic() - begun, tuple(again), notes)
+    return Done(data, count, time.monotonic() - start, tuple(to_retry), notes)
 
 
 # ---- workers of a run in this process
@@ -163,17 +163,19 @@ def _enter(task: Task) -> _Entered:
         script.protect_names(task.kept_names)
         forget_fork_server()
         # The bytes travel to a process once, and all threads of the process use them.
-        known = next((x.handle for (uid, _), x in list(_entered.items()) if uid == key[0]), None)
-        attached = payload.attach(known or task.handle)
+        first_handle = next(
+            (x.handle for (uid, _), x in list(_entered.items()) if uid == key[0]), None
+        )
+        attached = payload.attach(first_handle or task.handle)
         program: Program = attached.load()
         if threading.current_thread() is not threading.main_thread():
             _leave_generators(program)
         handle, worker = attached.handle_here(task.handle), program.enter(task.place)
-        made = _Entered(handle, attached, program, worker, task.place)
+        entered = _Entered(handle, attached, program, worker, task.place)
         with _lock:
             if not _entered:
                 atexit.register(release, None)
-            _entered[key] = made
+            _entered[key] = entered
     _entered[key].worker.move_to(task.place)
     return _entered[key]
 
@@ -195,5 +197,5 @@ def release(uid: str | None, number: int = 0) -> None:
     with _lock:
         mine = [key for key in _entered if uid in (None, key[0])]
         closing = [_entered.pop(key) for key in mine]
-    for one in closing:
-        one.close()
+    for entered in closing:
+        entered.close()

@@ -147,9 +147,9 @@ class _ExecutorCarrier:
 
     def activity(self) -> list[Activity]:
         now = time.monotonic()
-        submitted = sorted(self._submitted.copy().values(), key=lambda one: one[0].place.rank)
+        submitted = sorted(self._submitted.copy().values(), key=lambda entry: entry[0].place.rank)
         return [
-            Activity(t.place.rank, next(iter(t.chunk), None), now - begun) for t, begun in submitted
+            Activity(t.place.rank, next(iter(t.chunk), None), now - start) for t, start in submitted
         ]
 
     def begin(self) -> None:
@@ -218,11 +218,13 @@ class _ExecutorCarrier:
         if not self._submitted:
             self._feed.wait(seconds)
             return
-        ended = wait(self._submitted, timeout=0.1, return_when=FIRST_COMPLETED)
-        self._tells_running = self._tells_running or any(one.running() for one in ended.not_done)
-        for future in ended.done:
-            task, begun = self._submitted.pop(future)
-            yield from self._take(future, task, begun)
+        futures = wait(self._submitted, timeout=0.1, return_when=FIRST_COMPLETED)
+        self._tells_running = self._tells_running or any(
+            future.running() for future in futures.not_done
+        )
+        for future in futures.done:
+            task, start = self._submitted.pop(future)
+            yield from self._take(future, task, start)
         yield from self._next_events()
 
     def _next_events(self) -> Iterator[m.Event]:
@@ -230,7 +232,7 @@ class _ExecutorCarrier:
             yield self._events.popleft()
 
     def _take(
-        self, future: Future[Done | Raised], task: Task, begun: float
+        self, future: Future[Done | Raised], task: Task, start: float
     ) -> Iterator[m.Event | bytes]:
         if future.cancelled():
             yield from self._take_cancelled(task)
@@ -240,9 +242,9 @@ class _ExecutorCarrier:
         if error is None:
             yield from self._take_answer(future.result(), task)
         elif isinstance(error, BrokenExecutor):
-            yield from self._take_broken(error, task, begun)
+            yield from self._take_broken(error, task, start)
         elif isinstance(error, Exception):
-            yield from self._suspect(error, task, begun)
+            yield from self._suspect(error, task, start)
         else:
             raise error
 
@@ -279,11 +281,11 @@ class _ExecutorCarrier:
             self._needy.add(task.place.rank)
 
     def _take_broken(
-        self, error: BaseException, task: Task, begun: float
+        self, error: BaseException, task: Task, start: float
     ) -> Iterator[m.Event | bytes]:
         self._note_broken(error)
         rank = task.place.rank
-        loss = self._suspected.pop(rank, None) or _Loss(task, begun, error)
+        loss = self._suspected.pop(rank, None) or _Loss(task, start, error)
         yield encode(
             [self._lost(loss, index, loss.task.chunk.attempt) for index in loss.task.chunk]
         )
@@ -302,11 +304,11 @@ class _ExecutorCarrier:
             self._note_broken(EngineError("it cancels what is submitted"))
         yield m.ChunkOver(rank, 0.0)
 
-    def _suspect(self, error: Exception, task: Task, begun: float) -> Iterator[m.Event]:
+    def _suspect(self, error: Exception, task: Task, start: float) -> Iterator[m.Event]:
         """Try whether the executor works: if it does not, no setting is to blame for the error."""
         rank = task.place.rank
         before = self._suspected.pop(rank, None)
-        loss = _Loss(task, begun, error) if before is None else before
+        loss = _Loss(task, start, error) if before is None else before
         loss = replace(loss, n_tries=loss.n_tries + (before is not None))
         if loss.n_tries > _MOST_TRIES:
             self._note_broken(error)
@@ -350,7 +352,7 @@ class _ExecutorCarrier:
 
     def _cancel(self) -> None:
         """Cancel tasks that have not begun; tasks that run cannot be ended."""
-        for future in [one for one in self._submitted if one.cancel()]:
+        for future in [submitted for submitted in self._submitted if submitted.cancel()]:
             del self._submitted[future]
 
     def _patience_ends(self) -> float:

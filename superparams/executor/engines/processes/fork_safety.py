@@ -29,10 +29,12 @@ def other_threads() -> list[str]:
     The calling thread, those of this library and those that no setting waits for are left out.
     """
     caller = threading.current_thread()
-    known = threading.enumerate()
-    others = [one for one in known if one is not caller and not one.name.startswith(_OURS)]
-    found = [one.name for one in others if not _serves(one)]
-    return found or _foreign(len(known))
+    threads = threading.enumerate()
+    others = [
+        thread for thread in threads if thread is not caller and not thread.name.startswith(_OURS)
+    ]
+    names = [thread.name for thread in others if not _serves(thread)]
+    return names or _foreign(len(threads))
 
 
 def can_fork() -> bool:
@@ -74,9 +76,9 @@ def _foreign(n_python: int) -> list[str]:
         return []
     os.waitpid(process_tree.fork(lambda _: 0), 0)
     main, *others = _thread_names()
-    python = {main, *(one.name[:15] for one in threading.enumerate())}
-    named = [one for one in others if one not in python and not one.startswith(_NATIVE)]
-    unnamed = len(others) - sum(one not in python for one in others) - (n_python - 1)
+    python = {main, *(thread.name[:15] for thread in threading.enumerate())}
+    named = [name for name in others if name not in python and not name.startswith(_NATIVE)]
+    unnamed = len(others) - sum(name not in python for name in others) - (n_python - 1)
     return named + (["OpenMP"] if unnamed > 0 and not _all_from_arrow() else [])
 
 

@@ -35,6 +35,6 @@ class ForkedChildren:
         os.close(write)
         poll = select.poll()
         poll.register(read)
-        ended = poll.poll(1000 * seconds)
+        events = poll.poll(1000 * seconds)
         os.close(read)
-        return bool(ended)
+        return bool(events)

@@ -224,7 +224,7 @@ def warm_interpreter(environ: Mapping[str, str], path: Sequence[str]) -> WarmInt
     except OSError:  # no /proc
         return None
     with _INTERPRETERS.lock:
-        _INTERPRETERS.others = [one for one in _INTERPRETERS.others if not one.is_gone]
+        _INTERPRETERS.others = [other for other in _INTERPRETERS.others if not other.is_gone]
         current = _INTERPRETERS.current
         if current is None or not current.can_fork(state):
             _retire()
@@ -239,9 +239,9 @@ def close() -> None:
     """
     with _INTERPRETERS.lock:
         _retire()
-        for one in _INTERPRETERS.others:
-            one.close()
-        _INTERPRETERS.others = [one for one in _INTERPRETERS.others if not one.is_gone]
+        for other in _INTERPRETERS.others:
+            other.close()
+        _INTERPRETERS.others = [other for other in _INTERPRETERS.others if not other.is_gone]
 
 
 def _retire() -> None:
@@ -270,8 +270,8 @@ def _installed(path: Sequence[str]) -> list[str]:
 def _forget() -> None:
     """Let a fork of this process start its own; another thread may hold the lock."""
     _INTERPRETERS.lock = threading.RLock()
-    for one in filter(None, [_INTERPRETERS.current, *_INTERPRETERS.others]):
-        one.forget()
+    for interpreter in filter(None, [_INTERPRETERS.current, *_INTERPRETERS.others]):
+        interpreter.forget()
     _INTERPRETERS.current, _INTERPRETERS.others = None, []
 
 

@@ -42,7 +42,7 @@ class MemoryWatch:
             workers: The workers that run settings.
             template: Kills them.
         """
-        limited = [one for one in workers if one.memory_limit is not None]
+        limited = [worker for worker in workers if worker.memory_limit is not None]
         now = time.monotonic()
         if not limited or now < self._due:
             return

@@ -87,15 +87,15 @@ class Pool:
         n_places = self._feed.most_places(self._options.num_proc)
         if not n_places:
             return
-        one = self._machine()
-        boot = self._boot(one)
+        machine = self._machine()
+        boot = self._boot(machine)
         is_forked = boot.method == "forkserver" and not boot.varies
         interpreter = warm_interpreter(boot.environ, boot.path) if is_forked else None
         shares = worker_environ.ShareEnviron(n_threads=self._threads)
-        if one is not None:
-            shares = replace(shares, variable=one.devices.variable)
+        if machine is not None:
+            shares = replace(shares, variable=machine.devices.variable)
         self._carrier = ProcessCarrier(program, self._feed, boot, control, interpreter, shares)
-        sharing = None if one is None else one.sharing
+        sharing = None if machine is None else machine.sharing
         scheduler = scheduler_of(n_places, self._feed, self._options, control, sharing)
         if not is_forked:
             program.prepare()  # there is no template to do it once for all workers
@@ -103,10 +103,10 @@ class Pool:
         with ExitStack() as packed, loop as outcomes:
             try:
                 # Meanwhile the template loads its modules.
-                made = self._packed(packed, threads)
-                self._carrier.handles.put(made and made.handle)
-                if made is not None and self._options.folder is not None:
-                    worker_output.note(self._options.folder, made.report)
+                packed_program = self._packed(packed, threads)
+                self._carrier.handles.put(packed_program and packed_program.handle)
+                if packed_program is not None and self._options.folder is not None:
+                    worker_output.note(self._options.folder, packed_program.report)
                 if is_ahead:
                     yield b""
                 yield from map(transport.opened, outcomes)  # not in the thread of workers
@@ -121,31 +121,31 @@ class Pool:
         if self._method == "fork":
             return None
         try:
-            made = stack.enter_context(payload.pack(self._program))
+            packed_program = stack.enter_context(payload.pack(self._program))
         except Exception as error:
             if threads:
                 raise EngineError(f"{_no_fork(threads)}. But {error}") from error
             raise
-        self._control.payload = made.sizes
-        return made
+        self._control.payload = packed_program.sizes
+        return packed_program
 
     def _machine(self) -> OneMachine | None:
         """The machine, if settings declare what they need of it."""
         needs: SettingNeeds | None = getattr(self._program, "setting_needs", None)
         if needs is None:
             return None
-        one = OneMachine(needs, devices=worker_environ.named_devices(self._gpus))
+        machine = OneMachine(needs, devices=worker_environ.named_devices(self._gpus))
         needs.split(self._feed.first)
-        return one
+        return machine
 
-    def _boot(self, one: OneMachine | None) -> Boot:
+    def _boot(self, machine: OneMachine | None) -> Boot:
         devices, n_threads, varies = None, self._threads, False
         num_proc = self._options.num_proc
         environ = worker_environ.threads(num_proc, n_threads, os.environ)
-        if one is not None:
-            varies, cpus, _ = WorkerEnviron.of(one.needs, has_more=self._feed.has_more)
+        if machine is not None:
+            varies, cpus, _ = WorkerEnviron.of(machine.needs, has_more=self._feed.has_more)
             environ |= {} if cpus is None or n_threads else worker_environ.for_cpus(cpus)
-        if self._gpus is not None and not (one and one.counts_devices):
+        if self._gpus is not None and not (machine and machine.counts_devices):
             devices = worker_environ.devices(num_proc, self._gpus, os.environ)
         return Boot(
             method=self._method,
@@ -162,7 +162,7 @@ class Pool:
 
     def _libraries(self) -> list[str]:
         """What the template may load while the program is packed for it."""
-        first = next((one[0] for one in self._feed.first if one), None)
+        first = next((indices[0] for indices in self._feed.first if indices), None)
         params = {} if first is None else self._program.row(first)
         return [*self._program.libraries(), *transport.loaded_ahead(params)]
 

@@ -155,12 +155,12 @@ class ProcessCarrier:
             return
         for worker in [] if is_hurried else list(self._workers.values()):
             worker.leave()
-        begun = time.monotonic()
-        limit = begun + (self._options.setup_limit or float("inf"))
+        start = time.monotonic()
+        limit = start + (self._options.setup_limit or float("inf"))
         while self._workers and time.monotonic() < limit and not is_hurried:
             yield from (item for item in self._listen(TICK) if isinstance(item, bytes))
             if not self._in_state(WorkerState.CLOSING):
-                limit = min(limit, max(begun, self._torn_down) + _LEAVING)
+                limit = min(limit, max(start, self._torn_down) + _LEAVING)
             is_hurried = self._control.stopping
         self._pending.release_all()
         yield from (item for item in self._take_confirmed() if isinstance(item, bytes))
@@ -307,13 +307,13 @@ class ProcessCarrier:
             yield from self._hear_outcomes(worker, frame)
 
     def _hear_outcomes(self, worker: WorkerHandle, frame: Frame) -> Iterator[m.Event]:
-        ended = worker.chunk.split(frame.a)[0].split(worker.sent)[1]
-        worker.sent, again = frame.a, tuple(worker.again)
+        chunk = worker.chunk.split(frame.a)[0].split(worker.sent)[1]
+        worker.sent, rerun = frame.a, tuple(worker.again)
         worker.again = []
         if frame.body:
-            kept = Chunk.of((i for i in ended if i not in again), ended.attempt) if again else ended
-            self._pending.add(kept, frame.body)
-        yield m.SettingsEnded(worker.rank, frame.a, again, is_certain=not frame.body)
+            done = Chunk.of((i for i in chunk if i not in rerun), chunk.attempt) if rerun else chunk
+            self._pending.add(done, frame.body)
+        yield m.SettingsEnded(worker.rank, frame.a, rerun, is_certain=not frame.body)
         if frame.kind is Kind.END:
             worker.rest()
             yield m.ChunkOver(worker.rank, frame.b / 1e9)

@@ -32,7 +32,7 @@ def is_frozen() -> bool:
 def search_path() -> list[str]:
     """The folders that this process imports from; imports skip other entries, too."""
     path = cast("list[object]", sys.path)
-    return [one for one in path if isinstance(one, str)]
+    return [folder for folder in path if isinstance(folder, str)]
 
 
 def command(role: str, path: Sequence[str], *numbers: int) -> list[str]:
@@ -75,7 +75,7 @@ def _end_imports() -> None:
 
 def _flags() -> list[str]:
     """The interpreter's own options."""
-    flags = [f"-W{one}" for one in sys.warnoptions]
+    flags = [f"-W{option}" for option in sys.warnoptions]
     for name, value in sys._xoptions.items():  # pyright: ignore[reportPrivateUsage]
         flags.append(f"-X{name}" if value is True else f"-X{name}={value}")
     for letter, on in (("O", sys.flags.optimize), ("E", sys.flags.ignore_environment)):

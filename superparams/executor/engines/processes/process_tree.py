@@ -81,24 +81,24 @@ def fork(act: Callable[[int], int]) -> int:
 
 def children() -> set[int]:
     """The process ids of our children, zombies included; empty where /proc does not tell."""
-    found: set[int] = set()
+    pids: set[int] = set()
     with suppress(OSError):
         for thread in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{thread}/children", encoding="ascii") as file:
-                found.update(map(int, file.read().split()))
-        return found
+                pids.update(map(int, file.read().split()))
+        return pids
     return _children_by_search()
 
 
 def _children_by_search() -> set[int]:
-    me, found = os.getpid(), set[int]()
+    me, pids = os.getpid(), set[int]()
     with suppress(OSError):
         for name in filter(str.isdigit, os.listdir("/proc")):
             with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8") as file:
                 # The name in parentheses may itself hold spaces and parentheses.
                 if int(file.read().rpartition(")")[2].split()[1]) == me:
-                    found.add(int(name))
-    return found
+                    pids.add(int(name))
+    return pids
 
 
 def kill_group(pid: int) -> None:

@@ -170,7 +170,7 @@ class FrameReader:
 
 def pack_ranges(ranges: Sequence[range]) -> bytes:
     """Ranges of step 1 as bytes."""
-    flat = [bound for one in ranges for bound in (one.start, one.stop)]
+    flat = [bound for indices in ranges for bound in (indices.start, indices.stop)]
     return struct.pack(f"<{len(flat)}q", *flat)
 
 

@@ -230,8 +230,8 @@ class _Template:
         def serve(parent: int) -> int:
             process_tree.die_with_parent(parent, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
-            for one in (self._control, self._wake, self._outside):
-                one.close()
+            for inherited in (self._control, self._wake, self._outside):
+                inherited.close()
             connection = worker_main.Connection(
                 rank, key, socket.socket(fileno=channel), fault, self._cells
             )
@@ -250,30 +250,32 @@ class _Template:
 
     def _reap(self) -> None:
         """Report the workers that ended, and kill the processes that they left behind."""
-        found = False
+        has_ended = False
         for pid, status, usage in self._collect():
-            found = True
-            rank = next((rank for rank, one in self._pids.items() if one == pid), None)
+            has_ended = True
+            rank = next(
+                (rank for rank, worker_pid in self._pids.items() if worker_pid == pid), None
+            )
             if rank is not None:
                 del self._pids[rank]
                 self._kill_adopted()
                 peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
                 protocol.send(self._control, Frame(Kind.DEAD, rank, status, PEAK.pack(peak)))
-        if found:
+        if has_ended:
             self._kill_adopted()
 
     def _collect(self) -> Iterator[tuple[int, int, resource.struct_rusage]]:
         """The id, wait status and resources of each child that has ended; kills its group."""
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
             for pid in list(self._pids.values()):
-                ended, status, usage = os.wait4(pid, os.WNOHANG)
-                if ended:
+                ended_pid, status, usage = os.wait4(pid, os.WNOHANG)
+                if ended_pid:
                     process_tree.kill_group(pid)
                     yield pid, status, usage
             return
         with suppress(ChildProcessError):
-            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                pid = found.si_pid
+            while child := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                pid = child.si_pid
                 if pid in self._pids.values():
                     process_tree.kill_group(
                         pid

@@ -75,7 +75,7 @@ class Parcels:
         try:
             encode = self._load()
         except Exception as error:  # whatever settings did to what imports
-            return parcel or pickled(parts([_refused(one, error) for one in outcomes]))
+            return parcel or pickled(parts([_refused(outcome, error) for outcome in outcomes]))
         return encode(outcomes)
 
     def make_of_steps(self, steps: Sequence[Step]) -> bytes:
@@ -147,8 +147,8 @@ def _refused(outcome: Outcome, error: Exception) -> Outcome:
     if all(map(_has_known, parts([outcome]))):
         return outcome
     params = {name: x if _is_known(x) else repr(x) for name, x in outcome.params.items()}
-    told = f"{type(error).__name__}: {error}; to record what it returned takes pyarrow"
-    return dataclasses.replace(outcome, params=params, status="failed", result=None, error=told)
+    message = f"{type(error).__name__}: {error}; to record what it returned takes pyarrow"
+    return dataclasses.replace(outcome, params=params, status="failed", result=None, error=message)
 
 
 # ---- values of types that the driver has
@@ -157,7 +157,7 @@ def _refused(outcome: Outcome, error: Exception) -> Outcome:
 def _has_known(part: Part) -> bool:
     if isinstance(part, Columns):
         return all(map(_are_known, part.values()))
-    return all(_is_known(one.params) and _is_known(one.result) for one in part)
+    return all(_is_known(outcome.params) and _is_known(outcome.result) for outcome in part)
 
 
 def _is_flat(part: Columns) -> bool:

@@ -72,16 +72,16 @@ class Cells:
 
     def mark(self, rank: int) -> Mark:
         """The setting that the worker of a rank runs now."""
-        at = rank * _WORDS
+        base = rank * _WORDS
         view = self._view
-        index = view[at + INDEX]
+        index = view[base + INDEX]
         # Before START, which changes first: so no time of `setup` is taken for one of `run`.
-        in_setup = bool(view[at + SETUP])
-        start, attempt, log = view[at + START], view[at + ATTEMPT], view[at + LOG]
-        is_held = bool(view[at + HELD])
-        mark = Mark(index, start, attempt, log, in_setup, is_held, view[at + UNSENT])
+        in_setup = bool(view[base + SETUP])
+        start, attempt, log = view[base + START], view[base + ATTEMPT], view[base + LOG]
+        is_held = bool(view[base + HELD])
+        mark = Mark(index, start, attempt, log, in_setup, is_held, view[base + UNSENT])
         # The worker went on while this was read: what was read is of no one setting.
-        return mark if view[at + INDEX] == index else Mark(-1, 0, 0, -1, unsent=mark.unsent)
+        return mark if view[base + INDEX] == index else Mark(-1, 0, 0, -1, unsent=mark.unsent)
 
     def close(self) -> None:
         """Unmap the memory and close the file."""

@@ -60,8 +60,8 @@ def _chosen(gpus: Sequence[str | int] | int, environ: Mapping[str, str]) -> Devi
         names = tuple(dict.fromkeys(map(str, gpus)))
         return Devices(names, variable, f"Processes(gpus={list(gpus)!r})")
     names = tuple(map(str, range(gpus))) if limit is None else limit.names[:gpus]
-    of = "" if limit is None else f" of {limit.source}"
-    return Devices(names, variable, f"Processes(gpus={gpus}){of}")
+    origin = "" if limit is None else f" of {limit.source}"
+    return Devices(names, variable, f"Processes(gpus={gpus}){origin}")
 
 
 def devices(

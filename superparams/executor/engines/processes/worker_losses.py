@@ -97,8 +97,8 @@ class Losses:
         self._evidence = self._evidence_of(worker, mark, end)
         status = self._evidence["status"]
         if worker.spoiled:
-            begun = len(begun_and_rest(rest, mark)[0])
-            return m.PlaceGone(worker.rank, status=status, begun=begun or None)
+            n_begun = len(begun_and_rest(rest, mark)[0])
+            return m.PlaceGone(worker.rank, status=status, begun=n_begun or None)
         culprit = mark.index if mark.index in rest else None
         return m.PlaceGone(worker.rank, culprit, status, attempt=mark.attempt)
 

@@ -233,13 +233,13 @@ class _WorkerProcess:
         return code
 
     def _run(self, frame: Frame) -> None:
-        begun = time.monotonic_ns()
-        self._sent, self._flushed = 0, begun
+        start = time.monotonic_ns()
+        self._sent, self._flushed = 0, start
         self._is_new = True
-        for one in protocol.unpack_ranges(frame.body):
-            if self._run_range(one, frame.a, frame.b) < len(one):
+        for indices in protocol.unpack_ranges(frame.body):
+            if self._run_range(indices, frame.a, frame.b) < len(indices):
                 break
-        self._flush(Kind.END, begun)
+        self._flush(Kind.END, start)
 
     def _run_range(self, indices: range, attempt: int, cut: int) -> int:
         """Run settings until the chunk is cut; gives how many."""
@@ -320,10 +320,10 @@ class _WorkerProcess:
         try:
             if self._batch or self._again:
                 self._flush(Kind.DATA, may_load=False)
-            asked, self._cell[cells.HELD] = time.monotonic_ns(), 1
+            asked_time, self._cell[cells.HELD] = time.monotonic_ns(), 1
             self._say(Frame(Kind.STEP, self._cell[cells.INDEX], body=body))
             answer = protocol.receive(self._connection.channel)
-            self._cell[cells.START] += time.monotonic_ns() - asked
+            self._cell[cells.START] += time.monotonic_ns() - asked_time
             self._cell[cells.HELD] = 0
         except (EOFError, OSError):  # the driver is gone
             os._exit(1)
@@ -355,7 +355,7 @@ class _WorkerProcess:
         if (self._batch or self._again) and self._cell[cells.INDEX] >= 0 and not is_busy:
             self._flush(Kind.DATA, may_load=False)
 
-    def _flush(self, kind: Kind, begun: int = 0, *, may_load: bool = True) -> None:
+    def _flush(self, kind: Kind, start: int = 0, *, may_load: bool = True) -> None:
         self._fork_guard.check("a setting")
         if not self._files.are_same():
             os._exit(1)  # the driver sees that it ended while no setting ran
@@ -375,12 +375,12 @@ class _WorkerProcess:
         if body is None:
             self._batch = batch
             return
-        again, self._again = self._again, []
-        self._sent += len(batch) + len(again)
+        to_retry, self._again = self._again, []
+        self._sent += len(batch) + len(to_retry)
         now = time.monotonic_ns()
-        if again:
-            parts = protocol.pack_ranges([range(index, index + 1) for index in again])
+        if to_retry:
+            parts = protocol.pack_ranges([range(index, index + 1) for index in to_retry])
             self._say(Frame(Kind.AGAIN, body=parts))
-        self._say(Frame(kind, self._sent, now - begun, body))
+        self._say(Frame(kind, self._sent, now - start, body))
         self._cell[cells.UNSENT] = 0
         self._flushed = now
