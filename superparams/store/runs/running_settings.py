@@ -101,9 +101,7 @@ def running_settings(run: RunFolder) -> list[RunningSetting]:
     if run.state() != "running":
         return []
     entries = map(_setting, json_list(json_object(read).get("settings")))
-    return sorted(
-        (setting for setting in entries if setting is not None), key=lambda setting: setting.index
-    )
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.index)
 
 
 def _setting(entry: object) -> RunningSetting | None:

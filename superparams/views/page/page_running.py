@@ -36,8 +36,8 @@ class _RunNow(NamedTuple):
     @property
     def n_settings(self) -> int:
         """How many settings it runs, as far as it tells; else how many workers it has."""
-        indices = {setting.index for setting in self.settings} | {
-            setting.index for setting in self.steps.last
+        indices = {entry.index for entry in self.settings} | {
+            step.index for step in self.steps.last
         }
         return len(indices) or (self.run.num_proc or 1)
 
