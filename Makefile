@@ -7,8 +7,9 @@ VENV ?= .venv$(if $(PYTHON),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % s
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 PYTEST_ARGS ?=
-# Processes that run tests side by side; tests that hold a time come last, one after the other.
-PYTEST_PROCESSES ?= 2
+# Processes that run tests side by side, one more than two cores, since tests wait a part of their time.
+# Tests that hold a time come last, one after the other.
+PYTEST_PROCESSES ?= 3
 
 SETUP := tools/environment.sh
 RECIPE := pyproject.toml constraints.txt $(SETUP)

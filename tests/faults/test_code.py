@@ -15,6 +15,7 @@ import pytest
 
 from superparams.store.results import Results
 from tests.runs import environment, output, script, start
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -860,7 +861,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["held", "function", "constant", "compiled"])
+@sweep(2, "how", ["held", "function", "constant", "compiled"])
 def test_48_a_module_whose_text_is_unknown_is_not_run(tmp_path: Path, how: str) -> None:
     # Otherwise Python writes a compiled copy at the import, which is older than the edited file.
     env = environment(PYTHONDONTWRITEBYTECODE="" if how == "compiled" else "1")

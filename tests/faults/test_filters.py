@@ -14,6 +14,7 @@ import pytest
 from superparams import Experiment, Params, Results, search
 from superparams.cli.conditions import matching
 from superparams.errors import FieldError, StoreError
+from tests.sweeps import sweep
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -252,7 +253,7 @@ BESIDE: list[tuple[str, Any, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize("num_proc", [1, 2])
+@sweep(1, "num_proc", [1, 2])
 def test_72_a_value_beside_named_points_stands_as_its_text(tmp_path: Path, num_proc: int) -> None:
     small = Sized(rate="low", maybe="base", text="x")
     small.run_all(num_proc, results=tmp_path, progress=False)
