@@ -22,6 +22,7 @@ from superparams.declare.log_method import log_of
 from superparams.declare.metaclass import SearchMeta
 from superparams.declare.own_names import OwnClassMethod, OwnMethod, OwnValue
 from superparams.declare.params import Params
+from superparams.declare.plain_attributes import PLAIN_ATTRIBUTES, refuse_on_setting
 from superparams.space.algebra import Slice
 
 if TYPE_CHECKING:
@@ -155,6 +156,11 @@ class Experiment(Params):
     ) -> Any:
         selection: Any = super().__getitem__(index)
         return Settings(selection) if isinstance(index, slice) else selection
+
+    def __setattr__(self, name: str, x: Any) -> None:
+        if name in PLAIN_ATTRIBUTES:
+            refuse_on_setting(type(self), name, x)
+        super().__setattr__(name, x)
 
     def __superparams_chosen__(self, chosen: ChosenSettings) -> Settings[Self]:
         return Settings.of(chosen)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from superparams.declare.goal import GOAL, check_goal
+from superparams.errors import ReadOnlyError
+from superparams.errors.short_repr import shorten
 
-__all__ = ["NO_FIELDS", "PLAIN_ATTRIBUTES", "RESOURCES", "check_attribute", "has_resources"]
+__all__ = [
+    "NO_FIELDS",
+    "PLAIN_ATTRIBUTES",
+    "RESOURCES",
+    "check_attribute",
+    "has_resources",
+    "refuse_on_setting",
+]
 
 RESOURCES: Final = "resources"
 
@@ -33,6 +42,31 @@ NO_FIELDS: Final = {
         "resources = Resources(cpus=4)"
     ),
 }
+
+_IN_CLASS: Final = {
+    GOAL: 'write goal = maximize("accuracy") in the class',
+    RESOURCES: (
+        "write resources = Resources(cpus=4) in the class, or a method resources(self) that "
+        "returns what each setting needs"
+    ),
+}
+
+
+def refuse_on_setting(cls: type[Any], name: str, x: object) -> NoReturn:
+    """Refuse to set such an attribute of one setting, where nobody would read it.
+
+    Args:
+        cls: The experiment.
+        name: The name of the attribute, one of `PLAIN_ATTRIBUTES`.
+        x: The value.
+
+    Raises:
+        ReadOnlyError: Names the class, the attribute and what to write.
+    """
+    raise ReadOnlyError(
+        f"{cls.__name__}.{name} cannot be set on a setting (tried to set {shorten(x)}), since the "
+        f"class declares it for all settings; {_IN_CLASS[name]}"
+    )
 
 
 def has_resources(cls: type[Any]) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import wraps
 from numbers import Real
-from typing import Any, Final, SupportsIndex, cast
+from typing import Any, Final, ParamSpec, SupportsIndex, cast
 
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
@@ -39,6 +40,33 @@ _UNITS: Final = {
 _SECONDS: Final = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
 _AMOUNT: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
 
+P = ParamSpec("P")
+
+
+def _names_checked(init: Callable[P, None]) -> Callable[P, None]:
+    """The constructor of `Resources`, which names the right word for a wrong one."""
+
+    @wraps(init)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        names = [field.name for field in fields(Resources)]
+        if args[1:]:
+            text = shorten(args[1])
+            raise FieldError(f"Resources({text}): name the amount, as in Resources(cpus={text})")
+        for name in kwargs:
+            if name not in names:
+                raise _unknown(name, kwargs[name], names)
+        init(*args, **kwargs)
+
+    return checked
+
+
+def _unknown(name: str, x: object, names: Sequence[str]) -> FieldError:
+    from superparams.errors.suggestions import similar
+
+    near = similar(name, names, 1)
+    guess = f"did you mean {near[0]}? They are" if near else "they are"
+    return _wrong(name, x, f"{name} is none of the resources; {guess} {', '.join(names)}")
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class Resources:
@@ -66,6 +94,7 @@ class Resources:
     nodes: int
     tasks: int
 
+    @_names_checked
     def __init__(
         self,
         *,
@@ -87,7 +116,7 @@ class Resources:
             tasks: Processes on each machine, 1 or more; more than one needs a cluster.
 
         Raises:
-            FieldError: For an amount that cannot be.
+            FieldError: For an amount that cannot be, and for one of another name.
         """
         keep = object.__setattr__
         keep(self, "cpus", None if cpus is None else _whole("cpus", cpus))

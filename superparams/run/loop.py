@@ -347,13 +347,18 @@ def _raise_first_failure(batch: pa.RecordBatch) -> None:
 
 def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
     if interrupts.is_terminated:
+        shard = "" if job.plan.shard is None else f"{shard_text(job.plan.shard)}: "
+        say(f"{shard}ended by SIGTERM: {_how_far(shown, job)}")
         raise SystemExit(143)
     if interrupts.is_interrupted and shown.n_ended < job.n_todo:
         if not interrupts.is_hurried:
             compact(job.root)  # the table has what ran
-        todo = counted(job.n_todo, "setting")
-        text = f"{shown.n_ended:,} of {todo} ran; run it again for the rest"
-        raise in_one_line(KeyboardInterrupt(text))
+        raise in_one_line(KeyboardInterrupt(_how_far(shown, job)))
+
+
+def _how_far(shown: Progress, job: Job) -> str:
+    text = f"{shown.n_ended:,} of {counted(job.n_todo, 'setting')} ran"
+    return f"{text}; run it again for the rest" if shown.n_ended < job.n_todo else text
 
 
 def _finish(

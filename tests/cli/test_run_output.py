@@ -244,12 +244,28 @@ def test_terminated_keeps_what_has_run(
     code = 143 if how == signal.SIGTERM else 130
     assert (process.returncode, out) == (code, ""), err
     assert "Traceback" not in err
-    if how == signal.SIGINT:
-        assert "of 200 settings ran; run it again for the rest" in err
+    by = "ended by SIGTERM: " if how == signal.SIGTERM else ""
+    assert re.search(rf"{by}\d+ of 200 settings ran; run it again for the rest\n", err), err
     assert list(project.recorded()) == ["N.First"], "and the next one does not begin"
     done = len(recorded(project.folder))
     (first, second) = run(project, "N", "--plan", "--json").document
     assert (first["done"], first["new"], second["new"]) == (done, 200 - done, 200)
+
+
+@pytest.mark.parametrize("more", [["--shard", "1/2"], []])
+def test_a_run_that_is_terminated_says_so_without_progress(
+    project: Project, more: list[str]
+) -> None:
+    project.write({"experiments/N.py": NAPS})
+    words = ["N.First", "--no-progress", *more]
+    process = start(project.folder, EXPERIMENT, *words, env=environment())
+    wait_for(lambda: len(recorded(project.folder)) > 3)
+    process.terminate()
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (143, ""), err
+    shard, count = ("shard 1/2: ", 100) if more else ("", 200)
+    end = rf"^{shard}ended by SIGTERM: \d+ of {count} settings ran; run it again for the rest$"
+    assert re.search(end, err.strip()), err
 
 
 def test_what_is_not_known(fit: Project) -> None:

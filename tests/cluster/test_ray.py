@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from superparams.errors import EngineError
 from superparams.executor import Ray
 from tests.cluster.ray_cluster import RayServers
 from tests.cluster.real_cluster import RealCluster
+from tests.contracts.cluster import Waits
 from tests.contracts.cluster_resources import LARGE, SMALL, ResourceContract, Trained
 
 
@@ -75,6 +77,24 @@ class TestRayResources(ResourceContract):
         """Ray gives its actor a thread for each processor of it."""
         rows = [row for row in run(ManyTrained()) if row["node_name"] == LARGE]
         assert {row["omp_num_threads"] for row in rows} == {str(max(1, cores() // 2))}
+
+
+def test_a_node_with_another_version_is_refused(tmp_path: Path, ray_servers: RayServers) -> None:
+    about = tmp_path / "more" / "superparams-0.0.1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: superparams\nVersion: 0.0.1\n")
+    ray_servers.wait_for(2)
+    host = ray_servers.add(python_path=[about.parent])
+    ray_servers.wait_for(3)
+    try:
+        # Settings of other nodes wait, so that the run is not over before the node is refused.
+        with pytest.raises(EngineError, match=r"no agent .* have superparams 0\.0\.1, and this"):
+            Waits(folder_of_marks=str(tmp_path)).run_all(
+                engine=Ray(ray_servers.address), progress=False, results=tmp_path / "results"
+            )
+    finally:
+        host.close()
+        ray_servers.wait_for(2)
 
 
 def test_where_there_is_no_cluster_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

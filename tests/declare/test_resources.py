@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from superparams import Experiment, Params, Resources, search
 from superparams.declare.resources import class_resources, setting_resources, shown_bytes
-from superparams.errors import FieldError
+from superparams.errors import FieldError, ReadOnlyError
 from superparams.identity.code.fingerprint import fingerprint
 from tests.runs import script, tables
 
@@ -223,3 +223,50 @@ def test_resources_cannot_be_searched() -> None:
     body = {"resources": search([Resources(cpus=1), Resources(cpus=2)])}
     with pytest.raises(FieldError, match=r"^Wrong\.resources is search\(.*or a method resources"):
         type("Wrong", (Experiment,), body)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "error"),
+    [
+        (
+            {"gpu": 1},
+            r"Resources\(gpu=1\): gpu is none of .* did you mean gpus\? They are cpus, gp",
+        ),
+        ({"cpu": 2, "gpus": 1}, r"Resources\(cpu=2\): .* did you mean cpus\?"),
+        ({"time": "2h"}, r"Resources\(time='2h'\): .* did you mean timeout\?"),
+        ({"flavour": 3}, r"flavour is none of the resources; they are cpus, .*, nodes, tasks"),
+    ],
+)
+def test_another_word_is_refused_with_the_right_one(amounts: Any, error: str) -> None:
+    with pytest.raises(FieldError, match=error):
+        Resources(**amounts)
+
+
+def test_an_amount_without_a_name_is_refused() -> None:
+    made: Any = Resources
+    with pytest.raises(FieldError, match=r"Resources\(4\): name the amount, as in Resources\(cpus"):
+        made(4)
+
+
+class Alone(Experiment):
+    x: int = search([1, 2])
+
+    def run(self) -> int:
+        return self.x
+
+
+class WithResources(Alone):
+    resources = Resources(cpus=1)
+
+
+@pytest.mark.parametrize("cls", [Alone, WithResources])
+@pytest.mark.parametrize("is_space", [True, False])
+def test_resources_of_one_setting_cannot_be_set(cls: type[Alone], is_space: bool) -> None:
+    setting: Any = cls() if is_space else cls(x=1)
+    error = rf"^{cls.__name__}\.resources cannot be set on a setting .*a method resources\(self\)"
+    with pytest.raises(ReadOnlyError, match=error):
+        setting.resources = Resources(cpus=2)
+    with pytest.raises(ReadOnlyError, match=rf"^{cls.__name__}\.goal cannot .* write goal = max"):
+        setting.goal = "loss"
+    setting.remark = "other attributes are the user's own"
+    assert cls.resources == (Resources(cpus=1) if cls is WithResources else None)

@@ -397,4 +397,5 @@ class ProcessCarrier:
 
 def _broken(who: str, body: bytes) -> str:
     text = body.decode(errors="replace").rstrip()
-    return f"{who} could not start: {text.splitlines()[-1] if text else 'no reason told'}\n{text}"
+    reason = text.splitlines()[-1] if text else "the system gave no reason"
+    return f"{who} could not start: {reason}\n{text}"
