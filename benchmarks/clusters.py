@@ -3,8 +3,9 @@
     python -m benchmarks.clusters dask|ray
 
 The cluster is two workers on this machine. The bars are 0.2 of the time of bare tasks for 2,000
-settings that do nothing, and 1.15 of it for 100 settings of 50 ms. `first` is the first run of this
-process on the cluster; `next` is the median of the runs after it.
+settings that do nothing, and 1.15 of it for 100 settings of 50 ms. `first` is the first work of a
+new cluster, for the bare tasks as for superparams: both then wait for processes that the cluster
+starts. It is the median of so many clusters. `next` is the median of the runs after it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from superparams import Experiment, search
 
+N_CLUSTERS = 3
 N_RUNS = 3
 Tasks = Callable[[Callable[[int], Any], int], Any]
+Cluster = Callable[[], AbstractContextManager[tuple[Any, Tasks]]]
 
 
 class Nothing(Experiment):
@@ -94,33 +97,38 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def measure(engine: Any, space: Experiment) -> list[float]:
-    """The seconds of some runs."""
+def run(engine: Any, space: Experiment) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        results = space.run_all(engine=engine, progress=False, results=folder)
+        assert results.counts == {"done": len(space)}
 
-    def run() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            results = space.run_all(engine=engine, progress=False, results=folder)
-            assert results.counts == {"done": len(space)}
 
-    return [seconds(run) for _ in range(N_RUNS + 1)]
+def measure(cluster: Cluster, work: Callable[[Any, Tasks], object]) -> tuple[float, float]:
+    """The seconds of the first run in a new cluster, and of later runs."""
+    first: list[float] = []
+    more: list[float] = []
+    for _ in range(N_CLUSTERS):
+        with cluster() as (engine, tasks):
+            first.append(seconds(lambda e=engine, t=tasks: work(e, t)))
+            more += [seconds(lambda e=engine, t=tasks: work(e, t)) for _ in range(N_RUNS)]
+    return statistics.median(first), statistics.median(more)
 
 
 def main() -> None:
-    with {"dask": dask, "ray": ray}[sys.argv[1]]() as (engine, tasks):
-        print("| work | bare tasks, s | superparams, first / next, s | ratio, first / next |")
-        print("| --- | --- | --- | --- |")
-        for title, space, call in (
-            ("2,000 settings that do nothing", Nothing(), nothing),
-            ("100 settings of 50 ms", Naps(), nap),
-        ):
-            count = len(space)
-            bare = statistics.median(
-                seconds(lambda call=call, count=count: tasks(call, count)) for _ in range(N_RUNS)
-            )
-            first, *more = measure(engine, space)
-            later = statistics.median(more)
-            ratios = f"{first / bare:.2f} / {later / bare:.2f}"
-            print(f"| {title} | {bare:.2f} | {first:.2f} / {later:.2f} | {ratios} |")
+    cluster = {"dask": dask, "ray": ray}[sys.argv[1]]
+    print("each with first / next run")
+    print("| work | bare tasks, s | superparams, s | ratio |")
+    print("| --- | --- | --- | --- |")
+    for title, space, call in (
+        ("2,000 settings that do nothing", Nothing(), nothing),
+        ("100 settings of 50 ms", Naps(), nap),
+    ):
+        count = len(space)
+        bare = measure(cluster, lambda _, tasks, call=call, count=count: tasks(call, count))
+        ours = measure(cluster, lambda engine, _, space=space: run(engine, space))
+        ratios = [own / other for own, other in zip(ours, bare, strict=True)]
+        cells = [f"{one:.2f} / {later:.2f}" for one, later in (bare, ours, ratios)]
+        print(f"| {title} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

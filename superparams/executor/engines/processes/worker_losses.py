@@ -21,7 +21,6 @@ from superparams.executor.engines.processes.worker_cells import Mark
 from superparams.executor.engines.processes.worker_state import WorkerHandle
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
-from superparams.outcomes.batches import encode
 from superparams.outcomes.outcome import Status
 
 if TYPE_CHECKING:
@@ -126,6 +125,8 @@ class Losses:
             loss: The setting, its status and its attempt.
             n_steps: The number of steps that the attempt recorded.
         """
+        from superparams.outcomes.batches import encode  # pyarrow; an agent never calls this
+
         index, status, attempt = loss.index, loss.status, loss.attempt
         fields = {name: value for name, value in self._evidence.items() if name != "status"}
         fields["n_steps"] = n_steps
