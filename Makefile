@@ -126,8 +126,9 @@ test-others: setup .venv-others/.ready ## the pages for users of superparams 0.1
 # Clusters bring dozens of packages, so they have an environment and a command of their own.
 test-cluster: ## Dask and Ray, on hosts that namespaces tell apart, and job arrays of Slurm; takes root
 	sh tools/cluster.sh .venv-cluster $(PYTHON)
-	SUPERPARAMS_CLUSTER=1 sh tools/own_network.sh .venv-cluster/bin/python -m pytest tests/cluster tests/docs/test_snippets.py \
-		-k "dask or ray or slurm" $(PYTEST_ARGS)
+	SUPERPARAMS_CLUSTER=1 sh tools/own_network.sh .venv-cluster/bin/python -m pytest \
+		tests/cluster tests/docs/test_snippets.py -k "dask or ray" $(PYTEST_ARGS)
+	SUPERPARAMS_CLUSTER=1 .venv-cluster/bin/python -m pytest tests/cluster/test_slurm.py $(PYTEST_ARGS)
 
 pictures: setup ## photograph the page of the digits example, light and dark, into docs/images
 	sh tools/browser.sh $(RUN)
