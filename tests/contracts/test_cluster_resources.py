@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.contracts.cluster_resources import (
     OneDevice,
     ResourceContract,
     Trained,
+    check_trials,
     rows_of,
 )
 from tests.contracts.test_engine_agents import running
@@ -38,6 +40,9 @@ class TestSmallCluster(ResourceContract):
     def engine(self) -> SmallAgents:
         memory = {0: 600 * MB, 1: 900 * MB}
         return SmallAgents(1, 2, devices={1: DEVICES}, memory=memory, names=[SMALL, LARGE])
+
+    def test_trials_with_one_worker(self, run: Callable[..., Any]) -> None:
+        check_trials(run, 1)
 
 
 class WaitsForTwo(Trained):
