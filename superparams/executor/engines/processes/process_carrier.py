@@ -188,11 +188,11 @@ class ProcessCarrier:
             n_steps = self._control.steps.count(instruction.index, instruction.attempt)
             return self.losses.outcome(instruction, n_steps)
         elif (worker := self._workers.get(instruction.rank)) is None:
-            pass  # it has just ended, and the scheduler will hear of it
+            return b""  # it has just ended, and the scheduler will hear of it
         elif isinstance(instruction, m.SendChunk):
-            chunk, proposed = instruction.chunk, getattr(self._program, "proposed", None)
-            points = b"" if proposed is None else proposed.packed(chunk)
-            worker.begin(chunk, self._cells.of(worker.rank)[CUT], points)
+            proposed = getattr(self._program, "proposed", None)
+            points = b"" if proposed is None else proposed.packed(instruction.chunk)
+            worker.begin(instruction.chunk, self._cells.of(worker.rank)[CUT], points)
         elif isinstance(instruction, m.AnswerStep):
             worker.say(Frame(Kind.ANSWER, int(instruction.goes_on)))
         else:
@@ -397,5 +397,4 @@ class ProcessCarrier:
 
 def _broken(who: str, body: bytes) -> str:
     text = body.decode(errors="replace").rstrip()
-    reason = text.splitlines()[-1] if text else "the system gave no reason"
-    return f"{who} could not start: {reason}\n{text}"
+    return f"{who} could not start: {text.rpartition(chr(10))[2] or 'no reason is known'}\n{text}"
