@@ -77,8 +77,7 @@ class Rounds:
         """Why a cell cannot be measured at all, or nothing."""
         for smaller, tally in self.tallies.items():
             if smaller.way == cell.way and easier(smaller, cell) and (bad := tally.bad):
-                over = f"over {self.scale.patience(smaller.work):g} s"
-                return bad.reason or (over if bad.fate == "over" else bad.fate)
+                return bad.reason or bad.fate
         if self.elapsed > self.scale.minutes * 60:
             return "no time left"
         return "no results" if cell.work in FROM_RESULTS and not self.prepared(cell) else ""
@@ -143,6 +142,7 @@ class Rounds:
         size = f"{cell.size:,}" if cell.size else ""
         what = f"{cell.work} {size} {cell.way.side} {cell.way.label}"
         told = f"{sample.seconds:.3f} s" if sample.fate == "done" else sample.fate
+        told = "" if sample.fate == "over" else told
         told += f", {sample.value}" if cell.work == "kill" else ""
         print(f"{minutes:3}:{seconds:02} {what:60} {told} {sample.reason}", file=sys.stderr)
 

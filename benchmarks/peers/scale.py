@@ -52,7 +52,7 @@ class Scale:
     go_on_random: tuple[int, ...] = (1000, 10_000)
     go_on_tpe: tuple[int, ...] = (1000,)
     equal: int = 30
-    steps: tuple[int, ...] = (1000, 100_000)
+    steps: tuple[int, ...] = (1000, 10_000, 100_000)
     cluster: int = 2000
     cluster_naps: int = 100
     page: tuple[int, ...] = (1000, 100_000)

@@ -113,12 +113,14 @@ class Bench:
     def run(self, cell: Cell, room: Path) -> Sample:
         """Measure a cell once."""
         side = catalog.side(cell.way.side)
-        if cell.work in ("import", "help"):
-            return self.timed(side, cell, room)
         if cell.work in ("array", "memory") and cell.size >= ENOUGH:
             touch = TOUCH.format(bytes=3 * cell.size)
             subprocess.run([sys.executable, "-c", touch], check=True)
-        return self.asked(side, cell, room)
+        is_command = cell.work in ("import", "help")
+        sample = (self.timed if is_command else self.asked)(side, cell, room)
+        if sample.fate == "over":
+            sample.reason = f"over {self.scale.patience(cell.work):g} s"
+        return sample
 
     def timed(self, side: Side, cell: Cell, room: Path) -> Sample:
         """A command from its start to its end, as a user waits for it."""

@@ -280,6 +280,27 @@ def test_all_rounds_would_end_in_time() -> None:
     assert QUICK.minutes * 60 + last < 10 * 60
 
 
+TOO_LONG = """
+import json
+from dataclasses import replace
+from benchmarks.peers import process, table, ways
+from benchmarks.peers.rounds import Tally
+from benchmarks.peers.scale import TINY, Cell
+from benchmarks.peers.turn import Bench
+process.adopt()
+bench = Bench(replace(TINY, limit=0.001))
+cell = Cell("noop", next(way for way in ways.NOOP if way.side == "pool"), 10_000)
+sample = bench.run(cell, bench.room())
+bench.close()
+print(json.dumps([sample.fate, table.number(table.record(cell, Tally([sample])), 15.0).note]))
+"""
+
+
+def test_what_took_too_long_says_how_long_it_had(tmp_path: Path) -> None:
+    """Works that are added later may have another limit."""
+    assert json.loads(output(tmp_path, TOO_LONG)) == ["over", "over 0.001 s"]
+
+
 def test_nothing_is_prepared_when_the_time_is_over() -> None:
     """Results to go on from, or to read, may take a minute to make."""
     bench = Bench(replace(TINY, minutes=0.0))
