@@ -13,7 +13,7 @@ from benchmarks.peers import curves
 
 NAME = "page.html"
 QUIET = 0.5  # seconds without a long task, after which a page counts as drawn
-PATIENCE = 25.0
+PATIENCE = 20.0  # seconds until a page must be shown
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -67,8 +67,11 @@ def looked_at(folder: Path, count: int, ready: str) -> dict[str, Any]:
         ready: An expression of JavaScript that is true once the page is there.
     """
     page = folder / NAME
-    size = page.stat().st_size
-    return {"count": count, "bytes": size, "shown": shown(page, ready) if has_browser() else None}
+    value = {"count": count, "bytes": page.stat().st_size, "shown": None, "lacks": "no browser"}
+    if has_browser():
+        took = shown(page, ready)
+        value |= {"shown": took, "lacks": f"over {PATIENCE:g} s" if took is None else ""}
+    return value
 
 
 def has_browser() -> bool:
@@ -76,10 +79,11 @@ def has_browser() -> bool:
     return programs and importlib.util.find_spec("selenium") is not None
 
 
-def shown(page: Path, ready: str) -> float:
-    """Seconds from opening a page until it is drawn, and does nothing more."""
+def shown(page: Path, ready: str) -> float | None:
+    """Seconds from opening a page until it is drawn, and does nothing more; None if that is late."""
     webdriver: Any = importlib.import_module("selenium.webdriver")
     service: Any = importlib.import_module("selenium.webdriver.chrome.service")
+    late: Any = importlib.import_module("selenium.common.exceptions").TimeoutException
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     for flag in (*FLAGS, f"--user-data-dir={page.parent / 'profile'}"):
@@ -94,5 +98,7 @@ def shown(page: Path, ready: str) -> float:
         driver.get(page.as_uri())
         took = driver.execute_async_script(WAIT.replace("QUIET", f"{QUIET * 1000:.0f}"))
         return float(took) / 1000
+    except late:
+        return None
     finally:
         driver.quit()

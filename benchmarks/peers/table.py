@@ -116,7 +116,7 @@ def number(one: Record, limit: float) -> Number:
         return Number(tuple(sample["value"] or 0 for sample in one["samples"]), "", bad)
     found = (measured(one, sample) for sample in good)
     values = tuple(value for value in found if value is not None)
-    lacks = "" if values or not good else "no browser"
+    lacks = "" if values or not good else good[0]["value"]["lacks"]
     return Number(values, UNITS.get(one["work"], "s"), lacks or reason(one, limit))
 
 

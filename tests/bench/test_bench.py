@@ -345,13 +345,14 @@ class TestReport:
         assert "| Orion | over 80 s |" in page
 
     def test_a_page_has_three_numbers_for_each_size(self) -> None:
-        value = {"count": 20, "bytes": 2**19, "shown": 0.25}
+        value = {"count": 20, "bytes": 2**19, "shown": 0.25, "lacks": ""}
+        lacks = {"shown": None, "lacks": "over 20 s"}
         ours = cell("page", "superparams", [sample(2.0, value=value)], 20)
-        blind = cell("page", "hiplot", [sample(1.0, value={**value, "shown": None})], 20)
+        blind = cell("page", "hiplot", [sample(1.0, value={**value, **lacks})], 20)
         page = report.report(given(ours, blind))
         assert "|  | 20 rows: written | size | shown |" in page
         assert "| superparams | 2.00 s (1 run) | **512 KiB** (1 run) | **250 ms** (1 run) |" in page
-        assert "| HiPlot | **1.00 s** (1 run) | **512 KiB** (1 run) | no browser |" in page
+        assert "| HiPlot | **1.00 s** (1 run) | **512 KiB** (1 run) | over 20 s |" in page
 
     def test_clusters_are_no_contest(self) -> None:
         sides = ("superparams-dask", "dask-tasks", "ray-tasks")
