@@ -80,7 +80,7 @@ def has_browser() -> bool:
 
 
 def shown(page: Path, ready: str) -> float | None:
-    """Seconds from opening a page until it is drawn, and does nothing more; None if that is late."""
+    """Seconds from opening a page until it is drawn and does nothing more; None if it is late."""
     webdriver: Any = importlib.import_module("selenium.webdriver")
     service: Any = importlib.import_module("selenium.webdriver.chrome.service")
     late: Any = importlib.import_module("selenium.common.exceptions").TimeoutException
