@@ -23,7 +23,7 @@ endif
 # The output of each target stays together, where make can do that.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 .PHONY: help demo test setup lint types mypy pyright docs tests test-thorough coverage bytecode format serve notebook \
-	page figures record lock test-torch test-lowest test-others test-browser test-cluster pictures bench-page \
+	page figures record lock test-torch test-lowest test-others release-check test-browser test-cluster pictures bench-page \
 	test-python314 same-tables bench bench-quality clean
 
 help: ## this list
@@ -137,6 +137,19 @@ pictures: setup ## photograph the page of the digits example, light and dark, in
 bench-page: setup ## the page of results: its size, how fast it is shown, how soon the board is told
 	sh tools/browser.sh $(RUN)
 	$(RUN) -m benchmarks.page
+
+# Built from a copy of what is committed, since a build takes in what else lies around.
+.venv-release/.ready: Makefile
+	$(RUN) -m venv .venv-release
+	.venv-release/bin/pip install --quiet --disable-pip-version-check build twine pytest pytest-timeout
+	@touch $@
+
+release-check: setup .venv-release/.ready ## build what is published into dist/, and try it in environments of its own
+	rm -rf dist build/release && mkdir -p build/release
+	git archive HEAD | tar -x -C build/release
+	.venv-release/bin/python -m build --outdir dist build/release
+	.venv-release/bin/twine check --strict dist/*
+	SUPERPARAMS_DIST=$(CURDIR)/dist $(RUN) -m pytest tests/release $(PYTEST_ARGS)
 
 test-lowest: setup ## the tests with the oldest dependencies that are allowed, in .venv-lowest
 	$(RUN) -m pip install --quiet uv
