@@ -153,10 +153,10 @@ experiment = Verbs(
     Examples:
       experiment init               write a first example to begin with
       experiment                    list all experiments and their state
-      experiment RQ1 -n 4           run those of RQ1.py on four workers
+      experiment RQ1 -n 4           run all of RQ1.py on four workers
       experiment RQ1 lr=0.1,0.01    with other values than those in the file
       experiment RQ1 --help         the fields of RQ1, and all options of a run
-      experiment results RQ1        the table of what came out
+      experiment results RQ1        the table of results
     """,
     subcommand_metavar="[VERB] NAME [FIELD=VALUES]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -212,9 +212,9 @@ def _refuse(words: Iterable[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError:
-            raise click.UsageError(f"{word!r:.80} is no text in UTF-8.") from None
+            raise click.UsageError(f"{word!r:.80} is not valid UTF-8.") from None
         if "\0" in word:
-            raise click.UsageError(f"{word!r:.80} holds a NUL.")
+            raise click.UsageError(f"{word!r:.80} contains a NUL character.")
 
 
 def _show(error: click.ClickException) -> None:

@@ -34,7 +34,7 @@ def output_file(context: click.Context, option: click.Parameter, path: Path | No
     """The file to write. A ``-`` is refused: to other commands it is standard output."""
     if str(path) == "-":
         has_text = context.info_name == "results"
-        without = "; without -o, standard output is written" if has_text else ""
+        without = "; without -o, the output goes to standard output" if has_text else ""
         raise CommandError(f"-o -: give the path of a file{without}")
     return from_here(context, option, path)
 

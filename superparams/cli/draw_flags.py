@@ -41,8 +41,8 @@ class Draw:
         if has_range(space):
             cls, first = type(space).__name__, next(ranges_of(space))
             raise SpaceError(
-                f"{cls}.{first} is a range, so {cls} has no list of settings to run: draw some, by "
-                f"--sample 100, --sobol 64 or --grid 5, have them proposed, by --strategy random "
-                f"--trials 100, or give {first} its values"
+                f"{cls}.{first} is a range, so {cls} has no list of settings to run: draw settings "
+                f"(--sample 100, --sobol 64 or --grid 5), search (--strategy random --trials 100), "
+                f"or give {first} its values"
             )
         return space

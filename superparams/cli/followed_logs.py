@@ -88,7 +88,9 @@ def follow_setting(now: RunningNow, tail: int | None) -> int:
                 return conclude(row)
             if not is_running:
                 state = folder.state()
-                click.echo(f"The setting has no outcome: its run is over ({state}).", err=True)
+                click.echo(
+                    f"The run has ended ({state}), and the setting has no outcome.", err=True
+                )
                 return 1
         time.sleep(_TICK)
 

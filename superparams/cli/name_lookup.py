@@ -69,7 +69,7 @@ def find_root(start: Path) -> Root:
     named = configured_folder(project)
     if named is not None:
         if not named.is_dir():
-            raise CommandError(f"{project / 'pyproject.toml'} names {named}, which is no folder")
+            raise CommandError(f"{project / 'pyproject.toml'} names {named}, which is not a folder")
         return Root(named, project)
     inside = experiments_folder(start / "_.py")
     if inside is not None and inside != project:
@@ -142,7 +142,7 @@ def resolve(root: Root, target: str) -> list[Found]:
         return _found(tree, found[0])
     if found:
         ways = "\n".join(f"  {_unique(root, tree, one)}" for one in found)
-        raise CommandError(f"{target!r} can mean more than one thing; say which:\n{ways}")
+        raise CommandError(f"{target!r} is ambiguous; give one of these:\n{ways}")
     raise Unknown(_unknown(root, tree, target), target)
 
 
@@ -164,14 +164,18 @@ def refuse(target: str) -> None:
         CommandError: For a text that is empty, too long, or not printable.
     """
     if not target.strip(". "):
-        raise CommandError(f"{target!r} is no name of an experiment: give a file, folder or class")
+        raise CommandError(
+            f"{target!r} is not the name of an experiment: give a file, folder or class"
+        )
     if len(target) > LONGEST:
         raise CommandError(
-            f"{target[:20]!r}… is no name of an experiment: it has {len(target)} characters, "
+            f"{target[:20]!r}… is not the name of an experiment: it has {len(target)} characters, "
             f"{LONGEST} are allowed"
         )
     if not target.isprintable():
-        raise CommandError(f"{target!r} is no name of an experiment: it has unprintable characters")
+        raise CommandError(
+            f"{target!r} is not the name of an experiment: it has unprintable characters"
+        )
 
 
 def _meanings(root: Root, tree: Tree, target: str) -> list[Meaning]:

@@ -43,7 +43,7 @@ def output_file(file: Path) -> Generator[Path]:
             shutil.copymode(target, unfinished)
         replace_durably(unfinished, target)
     except OSError as error:
-        raise CommandError(f"cannot write {file}: {error}; what was there is kept") from error
+        raise CommandError(f"cannot write {file}: {error}; the old file is kept") from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)

@@ -136,7 +136,7 @@ class Planned:
             workers = counted(self.workers, "worker")
             yield f"  may take {units.duration(self.seconds)} with {workers} ({took})"
         elif plan.n_todo:
-            yield "  how long that takes is not known: none has run yet"
+            yield "  the time is not known, since no setting has run yet"
         for one in self.groups:
             yield f"  {one.text}"
 

@@ -102,7 +102,7 @@ class RecordedStatus:
             found = space_of(run) if declarations_of(run) == declared else None
             if found is not None:
                 return found
-        return f"no run was of the space that {cls.file.name} declares now"
+        return f"the space that {cls.file.name} declares now has not been run"
 
     def _ranges(self) -> list[str]:
         """The fields that are ranges, by the class as it ran last."""

@@ -137,7 +137,7 @@ class Ended:
             )
         if len(kinds) > MOST_KINDS and not rows:
             rest = self.failed - sum(one.settings for one in kinds[:MOST_KINDS])
-            yield f"  … and {rest:,} that ended in other ways"
+            yield f"  … and {rest:,} with other errors"
         if kinds:
             yield from self._remedy(kinds[0])
         if self.results.report is not None:

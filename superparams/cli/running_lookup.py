@@ -65,8 +65,8 @@ def find_running(
     }
     if len(found) > 1:
         raise CommandError(
-            f"{' '.join(words)!r} holds for {len(found):,} settings of {target} that run now: "
-            f"{first_few(list(found), SHOWN)}; give more of a key, or more conditions"
+            f"{' '.join(words)!r} matches {len(found):,} running settings of {target}: "
+            f"{first_few(list(found), SHOWN)}; give more digits of the key, or more conditions"
         )
     return next(iter(found.values()), None)
 

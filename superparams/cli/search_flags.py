@@ -88,14 +88,16 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
     goal = {one: x for one in ("maximize", "minimize") if (x := flags.pop(one)) is not None}
     is_search, warm = name is not None or trials is not None, flags.pop("warm")
     if warm and not is_search:
-        raise click.UsageError("--warm is for a search: give --trials 100 or so, too.")
+        raise click.UsageError(
+            "--warm needs a search: give --trials as well, such as --trials 100."
+        )
     if goal and not is_search and stop is None:
-        raise click.UsageError(f"--{next(iter(goal))} is for --trials N and --stop NAME.")
+        raise click.UsageError(f"--{next(iter(goal))} needs --trials N or --stop NAME.")
     for other in [one for one, is_given in others.items() if is_given and is_search]:
         asked = "--strategy" if name is not None else "--trials"
         raise click.UsageError(f"{asked} and {other} exclude each other: give one.")
     if name is not None and trials is None:
-        raise click.UsageError("--strategy needs a budget: give --trials 100 or so.")
+        raise click.UsageError("--strategy needs a budget: give --trials, such as --trials 100.")
     if not is_search and stop is None:
         return SearchFlags()
     from superparams.strategies.strategy_registry import (
@@ -113,5 +115,5 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
         chosen, told = name or default_strategy(), {"warm": True} if warm else {}
         strategy, options = name_and_options(chosen)
         found = find_named(STRATEGIES, strategy)(**{**options, **told, "trials": trials, **goal})
-        note = None if name is not None else f"strategy: {chosen} (--strategy names another one)"
+        note = None if name is not None else f"strategy: {chosen} (choose another with --strategy)"
     return SearchFlags(found, made, note)

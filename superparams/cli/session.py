@@ -139,12 +139,12 @@ def single(found: Sequence[_Named], what: str) -> _Named:
 
     Args:
         found: What a name means.
-        what: The beginning of the error, such as ``a run is of``.
+        what: The beginning of the error, such as ``a run belongs to``.
 
     Raises:
         CommandError: When there are several.
     """
     if len(found) > 1:
         names = ", ".join(one.name for one in found)
-        raise CommandError(f"{what} one experiment, and that name means {names}; give one")
+        raise CommandError(f"{what} one experiment, but this name means {names}; give one of them")
     return found[0]

@@ -79,13 +79,13 @@ def find_setting(
     given = " ".join(words)
     if not keys:
         raise CommandError(
-            f"nothing is recorded of a setting {given!r} of {target}; "
-            f"`experiment results {target}` shows the keys of all that is"
+            f"no recorded setting of {target} is {given!r}; "
+            f"`experiment results {target}` shows all recorded keys"
         )
     shown = first_few([f"{key} ({one.status.name})" for key, one in keys], SHOWN)
     raise CommandError(
-        f"{len(keys):,} settings of {target} are {given!r}: {shown}; "
-        f"give more of a key, or more conditions"
+        f"{given!r} matches {len(keys):,} settings of {target}: {shown}; "
+        f"give more digits of the key, or more conditions"
     )
 
 

@@ -124,16 +124,16 @@ def _not_one(
 ) -> CommandError:
     if keys:
         shown = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
-        return CommandError(f"{len(keys):,} keys begin with {start!r}: {shown}; give more of one")
+        return CommandError(f"{len(keys):,} keys begin with {start!r}: {shown}; give more digits")
     for one in statuses:
         if one.has_records and keys_starting_with(read_index(one.root).keys, start):
             return CommandError(
-                f"setting {start} of {one.name} is recorded, but its space as it is declared "
-                f"does not have it: give the values that it was run with, as in `{session.program} "
+                f"setting {start} of {one.name} is recorded, but is not in the space that the file "
+                f"declares: give the values that it ran with, as in `{session.program} "
                 f"rerun {one.name} {start} FIELD=VALUE`"
             )
     names = ", ".join(one.name for one in statuses)
     return CommandError(
         f"no setting of {names} has a key that begins with {start!r}; "
-        f"`{session.program} results` shows the keys of all that is recorded"
+        f"`{session.program} results` shows all recorded keys"
     )

@@ -56,7 +56,7 @@ def write(table: pa.Table, form: str, file: Path | None) -> None:
 
 def _parquet(table: pa.Table, file: Path | None) -> None:
     if file is None and is_terminal():
-        raise CommandError("parquet is nothing to read at a terminal: give a file with -o FILE")
+        raise CommandError("parquet cannot be shown at a terminal: write it to a file with -o FILE")
     table = table.replace_schema_metadata(None)  # it is no results.parquet
     if file is None:
         parquet.write_table(table, sys.stdout.buffer)

@@ -106,7 +106,7 @@ class Table:
             note = f"{DOTS} the same in all {self._size:,} rows: {cells}"
             notes += wrapped(note, room, indent="  ")
         if self.left_out:
-            columns = f"{counted(self.left_out, 'column')} left out for room"
+            columns = f"{counted(self.left_out, 'column')} left out to fit the width"
             notes += wrapped(f"{DOTS} {columns}{remedy and f'; {remedy}'}", room, indent="  ")
         return notes
 

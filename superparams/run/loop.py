@@ -155,7 +155,7 @@ def _say_plan(planned: Plan) -> None:
         (planned.stale, "made by other code: run again"),
         (planned.again, "failed before: run again"),
         (planned.stopped, "stopped early in another run: run again"),
-        (planned.others, "not asked for: left out"),
+        (planned.others, "not selected: left out"),
         (planned.repeated, "more than once in the space: run once"),
     ]
     text = "; ".join(f"{count:,} {what}" for count, what in parts if count)

@@ -103,7 +103,7 @@ def test_how_far(project: Project) -> None:
     why = "not known: no run was of the space that some.py declares now"
     unknown = {"new": None, "todo": None, "why": why}
     assert state(project, "some.Some") == {**expected, **unknown}
-    assert "4 settings  recorded 3 done, 1 failed; to do is not known  Some" in project.run().out
+    assert "4 settings  recorded 3 done, 1 failed; the rest is not known  Some" in project.run().out
     # Other code has done what is stale.
     project.write({"experiments/some.py": FAILING.replace('"y": self.a}', '"y": self.a + 1}')})
     assert state(project, "some.Some") == {**expected, "done": 0, "stale": 3, "todo": 4}
@@ -252,7 +252,7 @@ def test_what_is_recorded_of_a_space_that_is_not_looked_up(project: Project) -> 
         assert (found["done"], found["todo"], found["others"]) == (done, todo, others), name
         assert why in (found["why"] or ""), name
     assert "s.Needs     " in project.run().out
-    assert "recorded 1 done; to do is not known; needs x, z" in project.run().out
+    assert "recorded 1 done; the rest is not known; needs x, z" in project.run().out
     assert not (project.folder / "loaded").exists(), "no factory runs for a list"
 
 

@@ -116,7 +116,7 @@ def test_each_wrong_call_says_what_to_write(ranges: Project) -> None:
         ),
         (["RQ1.Train", "lr=0.1,0.2..0.3"], "a range of numbers stands alone, as in lr=0.2..0.3"),
         (["RQ1.Train", "width=9..1:range", "--sample", "3"], "width=LOW..HIGH:range"),
-        (["RQ1.Train"], "--grid 5, have them proposed, by --strategy random --trials 100, or give"),
+        (["RQ1.Train"], "--grid 5), search (--strategy random --trials 100), or give"),
         (["RQ1.Train", "lr=0..inf", "--sample", "3"], "Train.lr: high=inf is no end of a range"),
         (["RQ1.Train", "lr=nan..1", "--sample", "3"], "give a finite number, such as low=1.0"),
         (["RQ1.Train", "lr=-Infinity..1:log", "--grid", "3"], "low=-inf is no end of a range"),
@@ -174,6 +174,6 @@ def test_a_drawn_setting_outside_of_a_range_that_has_become_narrower(ranges: Pro
     ranges.write({"experiments/RQ1.py": RANGES.replace("high=512", f"high={wide['width'] - 1}")})
     refused = ranges.run("rerun", "RQ1.Train", wide["key"])
     assert refused.code == 2
-    assert "is recorded, but its space as it is declared does not have it" in refused.err
+    assert "is recorded, but is not in the space that the file declares" in refused.err
     allowed = min(rows, key=lambda row: row["width"])
     assert ranges.run("rerun", "RQ1.Train", allowed["key"]).code == 0

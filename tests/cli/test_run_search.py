@@ -81,7 +81,7 @@ def test_what_other_runs_have_recorded(wave: Project) -> None:
     plan = run(wave, *SEARCH, "--warm", "--plan").out
     assert plan.startswith("RQ1.Wave: Evolution(minimize='loss', trials=12, warm=True): 12 trials")
     refused = run(wave, "RQ1", "--warm", code=2)
-    assert "--warm is for a search: give --trials 100 or so, too." in refused.err
+    assert "--warm needs a search: give --trials as well, such as --trials 100." in refused.err
 
 
 def test_another_goal_and_a_stopper(wave: Project) -> None:
@@ -130,8 +130,11 @@ def test_without_a_name_a_line_says_which_strategy_it_is(wave: Project) -> None:
         (("--stop", "asha(open)"), "'asha(open)': give a name, or a name with options that are"),
         (("--stop", "threshold"), "Threshold.lower=None: give lower=, upper= or both"),
         (("--stop", "ash"), "'ash' is no stopper: did you mean asha"),
-        (("--strategy", "random"), "--strategy needs a budget: give --trials 100 or so."),
-        (("--maximize", "y"), "--maximize is for --trials N and --stop NAME."),
+        (
+            ("--strategy", "random"),
+            "--strategy needs a budget: give --trials, such as --trials 100.",
+        ),
+        (("--maximize", "y"), "--maximize needs --trials N or --stop NAME."),
         (("--trials", "3", "--sample", "4"), "--trials and --sample exclude each other"),
         (("--trials", "3", "--failed"), "--trials and --failed exclude each other"),
         (

@@ -188,7 +188,7 @@ def test_a_killed_driver_is_not_believed(project: Project) -> None:
         running.wait(PATIENCE)
         code, out, err = ended(follower)
         assert (code, out) == (1, "")
-        assert err == "The setting has no outcome: its run is over (crashed).\n"
+        assert err == "The run has ended (crashed), and the setting has no outcome.\n"
     (folder,) = run_folders(project.folder / "results" / "talk.Talk")
     assert (folder.path / "running.json").exists()
     assert running_settings(folder) == []

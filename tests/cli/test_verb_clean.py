@@ -51,13 +51,13 @@ def test_what_later_runs_made_again_goes(twice: Project) -> None:
     first, second = names(twice)
     ended = twice.run("clean", "RQ1", inside="experiments")
     assert ended.code == 2
-    assert "1 run of which no outcome counts" in ended.out
+    assert "1 run whose outcomes were all made again or removed" in ended.out
     assert "KiB in all" in ended.out
     assert "Nothing was removed: --yes removes it" in ended.err
     ended = twice.run("clean", "RQ1", "--dry-run")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("RQ1.Fit: to be removed\n")
-    assert "1 run of which no outcome counts" in ended.out
+    assert "1 run whose outcomes were all made again or removed" in ended.out
     assert names(twice) == [first, second]
     before = twice.run("results", "RQ1", "--format", "csv").out
     ended = twice.run("clean", "RQ1", "--yes")
@@ -100,7 +100,7 @@ def test_all_of_it(twice: Project) -> None:
 def test_it_asks_at_a_terminal(twice: Project) -> None:
     for answer, code, left in (("n", 2, 2), ("y", 0, 1)):
         with Terminal(twice.folder, EXPERIMENT, "clean", "RQ1") as terminal:
-            terminal.expect(r"1 run of which no outcome counts")
+            terminal.expect(r"1 run whose outcomes were all made again or removed")
             terminal.expect(r"Remove this\? \[y/N\]")
             terminal.type(f"{answer}\n")
             assert terminal.end() == code

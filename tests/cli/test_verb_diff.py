@@ -71,5 +71,5 @@ def test_runs_of_several_experiments(project: Project) -> None:
     project.experiments("index/A", "index/B")
     ended = project.run("diff", "index")
     assert (ended.code, ended.out) == (2, "")
-    assert "a run is of one experiment" in ended.err
+    assert "a run belongs to one experiment" in ended.err
     assert "run the experiment first" in project.run("diff", "index.A").err

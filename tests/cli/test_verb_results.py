@@ -293,7 +293,7 @@ class Wide(Experiment):
     assert notes[0] == "… 50 more rows; --limit 0 shows all"
     assert "the same in all 150 rows: parameter_0=0, parameter_1=1" in notes[1]
     assert "fixed" not in " ".join(lines[102:]), "a result is not folded"
-    assert re.fullmatch(r"… \d+ columns left out for room; --columns a,b chooses", notes[2])
+    assert re.fullmatch(r"… \d+ columns left out to fit the width; --columns a,b chooses", notes[2])
     with Terminal(project.folder, EXPERIMENT, "results", "Wide", "--format", "parquet") as terminal:
         assert terminal.end() == 2
         assert "give a file with -o FILE" in terminal.seen

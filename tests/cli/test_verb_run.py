@@ -115,7 +115,7 @@ def test_rerun_failed_and_new(fit: Project) -> None:
     assert ran(fit) == [2, 3]
     ended = run(fit, "RQ1", "--new", code=1)
     assert ran(fit) == [4]
-    assert "3 not asked for: left out" in ended.err
+    assert "3 not selected: left out" in ended.err
     assert "4 settings: 3 done, 1 failed" in ended.out, "those of before are told, too"
     bad(fit)
     run(fit, "RQ1", "--rerun")

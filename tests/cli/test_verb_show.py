@@ -34,7 +34,7 @@ def test_a_setting_that_failed(tmp_path: Path) -> None:
     assert "printed:\n  fitting linear 10.0\n" in ended.out
     (run,) = run_folders(root(project))
     assert f"run      {run.name}, finished" in ended.out
-    assert "as it is now" in ended.out
+    assert "the current code" in ended.out
     assert "files    experiments/RQ1.py" in ended.out
     assert "commit" not in ended.out
     # Outside of git, what was kept of the project is the way back.
@@ -82,7 +82,7 @@ def test_the_way_back_to_the_code_of_then(project: Project, tmp_path: Path) -> N
     edit_("STEP = 1000\n")
 
     ended = project.run("show", "Steps", "n=2")
-    assert "other than now: changed experiments.shared.STEP" in ended.out
+    assert "changed since: changed experiments.shared.STEP" in ended.out
     assert "with changes that were not committed" in ended.out
     told = project.run("show", "Steps", "n=2", "--json").document
     assert (told["is_stale"], told["rows"]) == (True, [{"steps": 114}])

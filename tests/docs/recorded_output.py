@@ -16,7 +16,9 @@ PROJECT: Final = "/home/you/project"  # the folder of the page, as pages name it
 RUN: Final = r"\d{8}T\d{12}Z-[0-9a-f]{6}"
 DATE: Final = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 NUMBER: Final = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-DURATION: Final = r"(?:under 1 ms|\d+(?:\.\d+)?(?:e[-+]?\d+)? s|\d+ (?:min|h|d) \d\d (?:s|min|h))"
+DURATION: Final = (
+    r"(?:less than 1 ms|\d+(?:\.\d+)?(?:e[-+]?\d+)? s|\d+ (?:min|h|d) \d\d (?:s|min|h))"
+)
 SIZE: Final = r"(?:\d+ bytes|\d+(?:\.\d+)? [KMGT]iB)"
 # What differs from run to run, wherever it stands; a group is what stays.
 KINDS: Final = {

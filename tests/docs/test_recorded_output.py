@@ -24,7 +24,7 @@ TABLE = "key    lr  steps  status  seconds\n44e616  7      60  done      0.002\n
         ("finished after 0.724 s, begun", "finished after 3 min 07 s, begun"),
         (
             "may take 2.57 s with 1 worker (0.4 s a setting)",
-            "may take under 1 ms with 1 worker (31 s a setting)",
+            "may take less than 1 ms with 1 worker (31 s a setting)",
         ),
         ("14.6 KiB in all", "901 bytes in all"),
         ("killed: it used 205.3MB of memory", "killed: it used 1.2GB of memory"),

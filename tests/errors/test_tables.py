@@ -57,7 +57,7 @@ def test_then_columns_in_the_middle() -> None:
     ]
     assert made.notes("--columns a,b chooses") == [
         "… the same in all 2 rows: folds=5",
-        "… 2 columns left out for room; --columns a,b chooses",
+        "… 2 columns left out to fit the width; --columns a,b chooses",
     ]
 
 

@@ -15,7 +15,7 @@ from superparams.errors.units import counted
     [
         (None, ""),
         (float("nan"), ""),
-        (0.0, "under 1 ms"),
+        (0.0, "less than 1 ms"),
         (0.0123, "0.0123 s"),
         (1.234, "1.23 s"),
         (12.6, "13 s"),

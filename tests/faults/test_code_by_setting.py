@@ -226,8 +226,8 @@ def test_50_a_script_and_the_command_agree(tmp_path: Path) -> None:
         name: made.run("show", "fit.Fit", f"model={name}", *words).out
         for name, words in {"Svm": ["model.C=1"], "Forest": []}.items()
     }
-    assert "other than now: changed experiments.helpers.of_svm" in shown["Svm"]
-    assert "as it is now" in shown["Forest"]
+    assert "changed since: changed experiments.helpers.of_svm" in shown["Svm"]
+    assert "the current code" in shown["Forest"]
     # Only what is stale is taken out, also of a run that has made other rows.
     ended = made.run("clean", "fit.Fit", "--stale", "--yes")
     assert (ended.code, ended.err) == (0, "")

@@ -271,7 +271,7 @@ def test_76_a_diff_says_which_row_and_each_key_once(project: Project) -> None:
     (project.folder / "again").touch()
     assert project.run("run", "curves", "--rerun").code == 0
     out = project.run("diff", "curves").out
-    assert "1 setting with another number of rows" in out
+    assert "1 setting with a different number of rows" in out
     assert "loss differs in 4 settings (16 rows), most in" in out
     found = re.findall(
         r"^    ([0-9a-f]{8})  row (\d)  (\S+) → (\S+)  \(rate=(\S+)\)$", out, re.MULTILINE

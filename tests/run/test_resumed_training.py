@@ -220,7 +220,7 @@ def test_a_checkpoint_goes_by_the_code(tmp_path: Path) -> None:
     assert fit(tmp_path) == [["svm"] * 6, ["forest"] * 5]
     assert len(list(tmp_path.glob("r/*/checkpoints/*/*"))) == 1  # of the trees
     shown = command(tmp_path, "clean", "models", "--results", "r", "--yes")
-    assert "1 checkpoint that no setting will take up: " in shown
+    assert "1 checkpoint that no setting will resume from: " in shown
     assert not list(tmp_path.glob("r/*/checkpoints"))
 
 
@@ -241,7 +241,7 @@ def test_clean_removes_what_a_killed_driver_left(tmp_path: Path) -> None:
     (root / "away").rename(checkpoints)  # as if the driver had been killed before it removed them
     (checkpoints / ".removed-1a2b" / "0").mkdir(parents=True)
     shown = command(tmp_path, "clean", "models", "--results", "r", "--dry-run")
-    assert "2 checkpoints that no setting will take up: " in shown
+    assert "2 checkpoints that no setting will resume from: " in shown
     command(tmp_path, "clean", "models", "--results", "r", "--yes")
     assert not checkpoints.exists()
 

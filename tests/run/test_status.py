@@ -167,7 +167,7 @@ def test_67_list_and_status_agree(recorded: Project) -> None:
     assert not (recorded.folder / "loaded").exists(), "no factory is called"
     assert not (recorded.folder / "asked").exists(), "valid is not called for a large space"
     out = recorded.run("list", "--import").out
-    assert "recorded 3 done, 1 failed; to do is not known" in out
+    assert "recorded 3 done, 1 failed; the rest is not known" in out
     assert "printed by" not in out
 
 

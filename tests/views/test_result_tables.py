@@ -42,7 +42,9 @@ def test_as_wide_as_there_is_room(
     assert "loss" in names, "a result has room before status and seconds have"
     assert names.count("…") == row.split().count("…") == 1
     assert "0.5" in row.split()
-    assert told == f"… {43 - (len(names) - 1)} columns left out for room; .columns names all"
+    assert (
+        told == f"… {43 - (len(names) - 1)} columns left out to fit the width; .columns names all"
+    )
 
 
 def test_what_fits_is_shown_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +56,9 @@ def test_what_fits_is_shown_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", str(len(whole) - 1))
     head, _, *note = repr(found).splitlines()[1:]
     assert head.split() == ["param_0", "param_1", "param_2", "loss", "status", "…"]
-    assert " ".join(map(str.strip, note)) == "… 1 column left out for room; .columns names all"
+    assert (
+        " ".join(map(str.strip, note)) == "… 1 column left out to fit the width; .columns names all"
+    )
 
 
 def test_a_result_is_shown_in_any_width(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

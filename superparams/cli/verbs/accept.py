@@ -30,7 +30,7 @@ CODE = 8  # digits that are shown
 @common_options.named
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
 @click.option("--why", default="", metavar="TEXT", help="The reason, kept with the decision.")
-@click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take earlier decisions back.")
+@click.option("--withdraw", "is_withdrawn", is_flag=True, help="Withdraw earlier decisions.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common_options.in_results
 @common_options.as_json
@@ -66,7 +66,7 @@ def command(
     _refuse_unknown(codes, every, is_withdrawn)
     if not is_json:
         _show(found, is_withdrawn)
-    question = "Take this back?" if is_withdrawn else "Take these results as still valid?"
+    question = "Withdraw this decision?" if is_withdrawn else "Accept these results as still valid?"
     is_confirmed = bool(every) and (yes or (not is_json and confirmed(question)))
     for status, decisions in found if is_confirmed else ():
         decide = status.results.withdraw if is_withdrawn else status.results.accept_stale

@@ -25,7 +25,7 @@ __all__ = ["command"]
     type=click.IntRange(min=0, max=65535),
     default=0,
     metavar="PORT",
-    help="The port; by default any that is free.",
+    help="The port; by default a free one.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 @common_options.in_results
@@ -58,7 +58,8 @@ def command(
         server = BoardServer(experiments, port)
     except OSError as error:
         raise CommandError(
-            f"--port {port}: {error.strerror or error}; give another, or none for any that is free"
+            f"--port {port}: {error.strerror or error}; give another port, or "
+            "leave --port out to take a free one"
         ) from error
     try:
         names = [one.name for one in experiments]

@@ -101,8 +101,8 @@ class _Declared:
         status = self._imported
         if status is None:
             raise CommandError(
-                f"the code of {self.of.name} is not known, since {self.of.now.why}: so it is not "
-                "known what is stale either"
+                f"the code of {self.of.name} is not known, since {self.of.now.why}, so "
+                "stale outcomes cannot be found"
             )
         return status.codes
 
@@ -177,9 +177,9 @@ def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
     runs, settings, left_over = map(len, (found.runs, found.settings, found.left_over))
     checkpoints, size = len(found.checkpoints), sum(map(size_of, found.checkpoints))
     yield found.outcomes, f"the outcome of {counted(found.outcomes, 'setting')}"
-    yield runs, f"{counted(runs, 'run')} of which no outcome counts"
+    yield runs, f"{counted(runs, 'run')} whose outcomes were all made again or removed"
     yield settings, f"{counted(settings, 'folder')} of settings that are not recorded"
-    what = f"{counted(checkpoints, 'checkpoint')} that no setting will take up"
+    what = f"{counted(checkpoints, 'checkpoint')} that no setting will resume from"
     yield checkpoints, f"{what}: {units.size(size)}"
     yield left_over, f"{counted(left_over, 'file')} that killed processes left"
 

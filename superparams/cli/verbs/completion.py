@@ -32,7 +32,7 @@ def command(shell: str | None, is_json: bool) -> None:
 
     asked = shell or PurePath(os.environ.get("SHELL", "")).name
     if asked not in SHELLS:
-        raise CommandError(f"say which shell: {', '.join(SHELLS)}")
+        raise CommandError(f"give the name of a shell: {', '.join(SHELLS)}")
     text = script(asked, experiment)
     if is_json:
         json_document.write({"shell": asked, "script": text})

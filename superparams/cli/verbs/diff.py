@@ -51,8 +51,8 @@ def command(
     from superparams.store.staleness.run_difference import difference
 
     if len(called) > 2:
-        raise click.UsageError("give two runs, or one, or none")
-    root = single(session.recorded_by_text(target, results), "a run is of").root
+        raise click.UsageError("give at most two runs")
+    root = single(session.recorded_by_text(target, results), "a run belongs to").root
     names = [["last~1", "last"], [*called, "last"], called][len(called)]
     before, after = (find_run(root, name) for name in names)
     found = difference(before, after)
@@ -81,7 +81,7 @@ def _space(found: Difference) -> Iterator[str]:
 
 def _code(found: Difference) -> Iterator[str]:
     is_same = found.before.code == found.after.code
-    unknown = "another, but what changed was not kept" if not found.code else ""
+    unknown = "different, but the difference was not kept" if not found.code else ""
     yield from _title("code", "the same" if is_same else unknown)
     for change in found.code:
         yield f"  {safe_text.line(change)}"
@@ -104,13 +104,13 @@ def _changes(pairs: Mapping[str, tuple[object, object]], absent: str) -> Iterato
 def _results(found: Compared) -> Iterator[str]:
     differ = f", of which {found.different:,} differ" if found.different else ", all the same"
     alone = [(found.before, "the first"), (found.after, "the second")]
-    only = "".join(f"; {number:,} in {where} alone" for number, where in alone if number)
+    only = "".join(f"; {number:,} only in {where}" for number, where in alone if number)
     both = f"{counted(found.both, 'setting')} in both{differ if found.both else ''}"
     yield from _title("results", both + only)
     for (old, new), number in found.status.items():
         yield f"  {number:,} {safe_text.line(old)} → {safe_text.line(new)}"
     if found.lengths:
-        yield f"  {counted(found.lengths, 'setting')} with another number of rows"
+        yield f"  {counted(found.lengths, 'setting')} with a different number of rows"
     for column in found.columns:
         yield from _column(column)
 

@@ -32,7 +32,7 @@ def command(session: Session, folder: Path, is_json: bool) -> None:
         return
     click.echo("\n".join(f"wrote {safe_text.line(file)}" for file in written))
     lines = {
-        start: "list what is there",
+        start: "list all experiments",
         f"{start} {NAME}": "run it",
         f"{start} {NAME} -n 2 points=500": "on two processes, with another value",
         f"{start} results {NAME}": "the table of results",
@@ -47,7 +47,7 @@ def _write(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise CommandError(f"{folder} is there already, and not empty: nothing was written")
+            raise CommandError(f"{folder} exists already and is not empty: nothing was written")
         for name, text in FILES.items():
             with open(folder / name, "x", encoding="utf-8") as file:
                 file.write(text)

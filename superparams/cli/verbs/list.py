@@ -37,7 +37,7 @@ __all__ = ["command"]
     "--import",
     "is_imported",
     is_flag=True,
-    help="Import the files, to count settings that their texts do not tell.",
+    help="Import the files to count the settings of all experiments.",
 )
 @common_options.in_results
 @common_options.as_json
@@ -244,7 +244,7 @@ def _counts(state: Status) -> str:
 
     todo = [f"{state.todo:,} to do"] if state.todo else []
     found = ", ".join([*count_texts(state).values(), *todo]) or "nothing to do"
-    return found if state.todo is not None else f"recorded {found}; to do is not known"
+    return found if state.todo is not None else f"recorded {found}; the rest is not known"
 
 
 # ---- for programs

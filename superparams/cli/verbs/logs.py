@@ -80,7 +80,7 @@ def command(
     """
     is_of_run = tuple(words) in ((), ("-",))
     if not is_of_run and (called is not None or rank is not None):
-        raise click.UsageError("--run and --worker are of a run: leave out the KEY")
+        raise click.UsageError("--run and --worker select the log of a run: leave out the KEY")
     if follows and is_json:
         raise click.UsageError("--follow cannot be used with --json")
     session: Session = ctx.obj
@@ -120,7 +120,7 @@ def _follow_setting(
 def _found_run(session: Session, target: str, called: str | None, results: Path | None) -> Run:
     from superparams.store.runs.run_records import find_run
 
-    status = single(session.recorded_by_text(target, results), "a run is of")
+    status = single(session.recorded_by_text(target, results), "a run belongs to")
     return find_run(status.root, called or "last")
 
 
@@ -129,7 +129,7 @@ def _of_run(
 ) -> tuple[dict[str, str], Log]:
     from superparams.store.runs.setting_logs import log_of_run
 
-    status = single(session.recorded_by_text(target, results), "a run is of")
+    status = single(session.recorded_by_text(target, results), "a run belongs to")
     run = _found_run(session, target, called, results)
     return {"experiment": status.name, "run": run.name}, log_of_run(run.folder, rank)
 

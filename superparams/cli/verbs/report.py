@@ -50,7 +50,7 @@ def command(
     from superparams.store.runs.folder import safe_name
 
     found = session.recorded_by_text(target, results)
-    one = single([x for x in found if x.has_records] or found, "a page is of")
+    one = single([x for x in found if x.has_records] or found, "a page shows")
     path = file or Path(f"{safe_name(one.name)}.html")
     written = one.results.to_html(path, overwrite=is_forced)
     if is_json:

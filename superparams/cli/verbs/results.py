@@ -85,7 +85,8 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
     "--pareto",
     "is_pareto",
     is_flag=True,
-    help="Only rows that no other one beats in all goals of the search, or in all of --sort.",
+    help="Only rows that no other row beats in all goals of the search, or in all columns of "
+    "--sort.",
 )
 @click.option("--key", metavar="KEY", help="Only the setting whose key begins with KEY.")
 @click.option(
@@ -142,7 +143,7 @@ def command(
     """
     if is_average and (is_failed or are_steps):
         other = "--failed" if is_failed else "--steps"
-        why = "failures have no mean" if is_failed else "steps are of single settings"
+        why = "failures have no mean" if is_failed else "steps belong to single settings"
         raise click.UsageError(f"--average and {other} exclude each other: {why}.")
     if is_pareto and (is_average or are_steps or is_failed):
         other = "--average" if is_average else "--steps" if are_steps else "--failed"

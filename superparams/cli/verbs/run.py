@@ -29,15 +29,15 @@ EXAMPLES: Final = (
     ("experiment RQ1.Digits -n 4", "one class, on four workers"),
     ("experiment RQ1 lr=1e-3,1e-4 seed=0..9", "another space"),
     ("experiment RQ1 lr=1e-5..0.1:log --sample 100", "100 random points of a range"),
-    ("experiment RQ1 --minimize loss --trials 200", "what runs next follows from what came out"),
+    ("experiment RQ1 --minimize loss --trials 200", "a search: outcomes decide what runs next"),
     ("experiment RQ1 --shard 3/16", "one of the 16 parts 0/16 to 15/16, as a task of a job array"),
     ("experiment RQ1 --plan", "what is done, and what there is to do"),
 )
 CODES: Final = (
-    ("0", "all settings that have run are done"),
+    ("0", "all settings are done"),
     ("1", "some failed, were killed or took too long"),
-    ("2", "something about the command or an experiment is wrong, so that it did not run"),
-    ("130, 143", "ended by Ctrl-C, by SIGTERM: what has run is kept"),
+    ("2", "the command or an experiment is wrong, and did not run"),
+    ("130, 143", "ended by Ctrl-C, by SIGTERM: recorded outcomes are kept"),
 )
 
 
@@ -78,7 +78,7 @@ OPTIONS: Final = (
         default=0,
         show_default=True,
         metavar="N",
-        help="Another seed draws other points.",
+        help="The seed: another one draws other points.",
     ),
     *SEARCH_FLAGS,
     *flags_of_options(),
@@ -230,7 +230,7 @@ def _draw(flags: dict[str, Any]) -> Draw:
         first, second, *_ = asked
         raise click.UsageError(f"--{first} and --{second} exclude each other: give one.")
     if seed and not asked.keys() & {"sample", "sobol"}:
-        raise click.UsageError("--draw-seed is for --sample N and --sobol N: give one of them.")
+        raise click.UsageError("--draw-seed needs --sample N or --sobol N: give one of them.")
     for call, n in asked.items():
         return Draw(call, n, seed)
     return Draw()

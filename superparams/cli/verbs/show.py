@@ -127,7 +127,7 @@ def _origin(found: Setting, run: Run) -> Iterator[str]:
     yield ""
     yield "made by"
     if not run.exists:
-        yield f"  run {safe_text.line(run.name)}, whose folder is gone: nothing more is known of it"
+        yield f"  run {safe_text.line(run.name)}, whose folder is gone: nothing else is known"
         return
     yield from aligned((name, text) for name, text in _facts(found, run) if text)
 
@@ -154,18 +154,18 @@ def _code(found: Setting) -> str:
     if current is None:
         return f"code unknown: {safe_text.line(found.status.now.why)}"
     if code in current.own:
-        return "as it is now"
+        return "the current code"
     if code in found.status.codes:
-        return "accepted for the code as it is now"
+        return "accepted for the current code"
     change = next((one for one in found.results.changes() if one.code == code), None)
     parts = ", ".join(map(str, (change.parts if change else None) or ()))
-    return f"other than now: {parts}" if parts else "other than now"
+    return f"changed since: {parts}" if parts else "changed since"
 
 
 def _back(commands: Sequence[str]) -> Iterator[str]:
     if commands:
         yield ""
-        yield "to run it again with the code of then"
+        yield "to run it again with that code"
         yield from (f"  {safe_text.line(one)}" for one in commands)
 
 

@@ -184,7 +184,7 @@ class Ledger:
         except OSError as error:
             raise StoreError(
                 f"cannot append {len(data):,} bytes to {file.path} ({file.size:,} bytes so far): "
-                f"{error}; what was recorded is intact, and running again takes up from there"
+                f"{error}; what was recorded is intact, and the next run resumes from there"
             ) from error
         file.is_dirty = True
         file.size += len(data)

@@ -192,7 +192,7 @@ class Compared:
         before: Settings in the earlier run alone.
         after: Settings in the later run alone.
         different: Settings in both that differ in status or result.
-        lengths: Settings with another number of rows in the later run.
+        lengths: Settings with a different number of rows in the later run.
         status: Settings with another status in the later run, by both statuses.
         columns: The results that differ.
     """
