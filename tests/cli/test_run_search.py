@@ -112,7 +112,7 @@ def test_a_name_may_have_options(wave: Project) -> None:
 
 def test_without_a_name_a_line_says_which_strategy_it_is(wave: Project) -> None:
     ended = run(wave, "RQ1", "--trials", "3")
-    assert re.match(r"strategy: (tpe|evolution) \(--strategy names another one\)\n", ended.err)
+    assert re.match(r"strategy: (tpe|evolution) \(choose another with --strategy\)\n", ended.err)
     assert run(wave, "RQ1", "--trials", "3", "--no-progress").err == ""
 
 

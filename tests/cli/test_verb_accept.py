@@ -69,7 +69,7 @@ def test_one_code_of_several(changed: Project) -> None:
 def test_it_asks_at_a_terminal(changed: Project) -> None:
     for answer, code, expected in (("n", 2, (0, 5)), ("y", 0, (5, 0))):
         with Terminal(changed.folder, EXPERIMENT, "accept", "RQ1") as terminal:
-            terminal.expect(r"Take these results as still valid\? \[y/N\]")
+            terminal.expect(r"Accept these results as still valid\? \[y/N\]")
             terminal.type(f"{answer}\n")
             assert terminal.end() == code
         assert standing(changed) == expected

@@ -179,7 +179,7 @@ def test_the_command_refuses_them(outside: Project, inside: str) -> None:
         ("link", "there is no experiment 'link'"),
         ("x" * 300, "it has 300 characters"),
         ("a\nb", "unprintable characters"),
-        ("", "no name of an experiment"),
+        ("", "not the name of an experiment"),
     ],
 )
 def test_through_the_installed_command(outside: Project, name: str, told: str) -> None:
