@@ -140,7 +140,7 @@ def test_two_readings_are_told_with_what_names_each(
     project.experiments(*files)
     done = project.run(target)
     assert done.code == 2
-    assert "more than one thing" in done.err
+    assert "is ambiguous" in done.err
     told = [line.strip() for line in done.err.splitlines() if line.startswith("  ")]
     assert sorted(told) == sorted(ways)
     meant = {way: found(project, way) for way in told}

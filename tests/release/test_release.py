@@ -28,7 +28,7 @@ PIP = ("-m", "pip", "--disable-pip-version-check", "install", "--quiet")
 pytestmark = [
     pytest.mark.skipif(not DIST.is_dir(), reason="`make release-check` runs this"),
     pytest.mark.slow,
-    pytest.mark.timeout(1200),
+    pytest.mark.timeout(3600),
 ]
 
 
@@ -173,10 +173,10 @@ def test_the_sdist_builds_the_same_wheel(tmp_path: Path) -> None:
 
 def test_the_sdist_sets_itself_up_and_passes_its_tests(tmp_path: Path) -> None:
     project = unpacked(tmp_path / "sdist")
-    words = ["make", "tests", "PYTEST_ARGS=-q tests/house tests/space tests/errors"]
+    words = ["make", "tests", "PYTEST_ARGS=-q tests/house tests/errors"]
     env = {key: x for key, x in os.environ.items() if not key.startswith(("PYTEST", "VIRTUAL_ENV"))}
     done = subprocess.run(
-        words, cwd=project, env=env, text=True, stdout=-1, stderr=-2, timeout=1100, check=False
+        words, cwd=project, env=env, text=True, stdout=-1, stderr=-2, timeout=3000, check=False
     )
     assert done.returncode == 0, done.stdout
     assert re.search(r"\d+ passed", done.stdout)
