@@ -100,7 +100,7 @@ def test_how_far(project: Project) -> None:
     project.write({"experiments/some.py": FAILING.replace("[1, 2, 3, 4]", "[2, 3, 4, 5]")})
     other = {**expected, "done": 2, "new": 1, "todo": 2, "others": 1}
     assert state(project, "some.Some", "--import") == other
-    why = "not known: no run was of the space that some.py declares now"
+    why = "not known: the space that some.py declares now has not been run"
     unknown = {"new": None, "todo": None, "why": why}
     assert state(project, "some.Some") == {**expected, **unknown}
     assert "4 settings  recorded 3 done, 1 failed; the rest is not known  Some" in project.run().out
@@ -243,9 +243,9 @@ def test_what_is_recorded_of_a_space_that_is_not_looked_up(project: Project) -> 
     for name, more, done, todo, others, why in (
         ("s.Loading", "", 2, 0, 0, ""),
         ("s.Loading", "--import", 2, None, 0, "Loading.data has a factory without a key"),
-        ("s.Needs", "", 1, None, 0, "not known: no run was of the space"),
+        ("s.Needs", "", 1, None, 0, "not known: the space"),
         ("s.Needs", "--import", 1, None, 0, "Needs.x"),
-        ("s.Huge", "", 3, None, 0, "not known: no run was of the space"),
+        ("s.Huge", "", 3, None, 0, "not known: the space"),
         ("s.Huge", "--import", 3, 10**12 - 3, 0, ""),
     ):
         found = state(project, name, *filter(None, [more]))

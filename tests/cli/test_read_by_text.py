@@ -261,7 +261,7 @@ def test_whatever_became_of_the_code(
     if change is wrap:  # the text tells what is declared all the same
         assert "12 settings, as in run" in found["status"].out
     if change is extend:
-        assert "no run was of the space that fit.py declares now" in found["status"].out
+        assert "the space that fit.py declares now has not been run" in found["status"].out
 
 
 def test_on_another_machine_and_read_only(copied: Project, tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_runs_of_older_versions_have_no_schema(copied: Project) -> None:
             path.unlink()
     found = said(copied, "fit")
     check(found, code="current", todo=None)
-    assert "not known: no run was of the space that fit.py declares now" in found["status"].out
+    assert "not known: the space that fit.py declares now has not been run" in found["status"].out
 
 
 def test_names_that_mean_nothing_and_files_without_experiments(copied: Project) -> None:
@@ -373,7 +373,7 @@ def test_scripts_without_an_experiments_folder(tmp_path: Path) -> None:
     edit(project, "return 2", "return 3", "helper.py")
     assert status("results/steps.Steps")["stale"] == 2
     edit(project, "search([1, 2])", "search([1, 2, 3])", "steps.py")
-    assert status()["why"] == "not known: no run was of the space that steps.py declares now"
+    assert status()["why"] == "not known: the space that steps.py declares now has not been run"
 
     # What the folder says is its file does not count where that is a part of the folder.
     (run,) = (project.folder / "results").glob("*/runs/*/run.json")

@@ -69,7 +69,7 @@ def test_once_it_has_run_and_changed(tmp_path: Path) -> None:
 
     edit(project, "[0.1, 1.0, 10.0]", "[0.1, 1.0, 5.0]")
     ended = project.run("status", "RQ1")
-    assert "not known: no run was of the space that RQ1.py declares now; --import" in ended.out
+    assert "not known: the space that RQ1.py declares now has not been run; --import" in ended.out
     assert "recorded 5 done, 1 failed" in ended.out
     (told,) = project.run("status", "RQ1", "--import", "--json").document
     assert (told["done"], told["failed"], told["new"], told["others"]) == (4, 0, 2, 2)
