@@ -88,6 +88,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(tmp_path_factory.mktemp("installed"))
 
 
+@pytest.fixture(scope="module")
+def ran(installed: Installed) -> Installed:
+    """The environment, with a project whose experiment has run."""
+    assert "wrote experiments/example.py" in installed("experiment", "init")
+    assert "12 settings: 12 done" in installed("experiment", "example", "-n", "2")
+    return installed
+
+
 def test_the_wheel_holds_the_library_and_nothing_else() -> None:
     with zipfile.ZipFile(built("*.whl")) as wheel:
         names = set(wheel.namelist())
@@ -118,18 +126,16 @@ def test_it_is_imported_with_its_version(installed: Installed) -> None:
     assert installed("python", "-m", "pip", "check").startswith("No broken requirements")
 
 
-def test_it_runs_an_experiment_and_shows_its_results(installed: Installed) -> None:
-    assert "wrote experiments/example.py" in installed("experiment", "init")
-    assert "12 settings: 12 done" in installed("experiment", "example", "-n", "2")
-    assert "12 settings: 12 done" in installed("experiment", "results", "example", "--limit", "3")
-    printed = installed("experiment", "report", "example")
+def test_it_runs_an_experiment_and_shows_its_results(ran: Installed) -> None:
+    assert "12 settings: 12 done" in ran("experiment", "results", "example", "--limit", "3")
+    printed = ran("experiment", "report", "example")
     page = Path(printed.splitlines()[-1]).read_text("utf-8")
     assert "<title>" in page
     assert "example.Pi" in page
 
 
-def test_the_board_is_served(installed: Installed) -> None:
-    board = installed.start("experiment", "board", "--no-browser")
+def test_the_board_is_served(ran: Installed) -> None:
+    board = ran.start("experiment", "board", "--no-browser")
     assert board.stdout is not None
     try:
         line = next(line for line in board.stdout if "http://" in line)
