@@ -172,7 +172,7 @@ def test_the_status_names_what_runs(project: Project) -> None:
         assert project.run("logs", "talk.Talk", "net.depth=2").out == "begin 1\n"
         several = project.run("logs", "talk.Talk", "-f", "a=1")
         assert (several.code, several.out) == (2, "")
-        assert "2 settings" in several.err
+        assert "2 running settings" in several.err
         assert now[0]["key"] in several.err
         nothing = project.run("logs", "talk.Talk", "-f", "a=3")
         assert (nothing.code, nothing.out) == (2, "")

@@ -189,6 +189,6 @@ def test_the_file_is_imported_for_code_that_its_text_does_not_tell(twice: Projec
     ended = twice.run("clean", "RQ1.Fit", "--stale", "--yes")
     assert (ended.code, ended.out) == (2, "")
     assert "the code of RQ1.Fit is not known" in ended.err
-    assert "what is stale" in ended.err
+    assert "stale outcomes cannot be found" in ended.err
     assert twice.run("clean", "RQ1.Fit", "--yes").code == 0
     assert len(names(twice)) == 1

@@ -58,7 +58,7 @@ def test_nothing_was_printed(project: Project) -> None:
 def test_what_is_no_setting(ran: Project) -> None:
     ended = ran.run("logs", "RQ1", "zz")
     assert (ended.code, ended.out) == (2, "")
-    assert "`experiment results RQ1` shows the keys" in ended.err
+    assert "`experiment results RQ1` shows all recorded keys" in ended.err
     ended = ran.run("logs", "RQ1", "kernel=rbf")
     assert (ended.code, ended.out) == (2, "")
     assert "3 settings" in ended.err

@@ -296,7 +296,7 @@ class Wide(Experiment):
     assert re.fullmatch(r"… \d+ columns left out to fit the width; --columns a,b chooses", notes[2])
     with Terminal(project.folder, EXPERIMENT, "results", "Wide", "--format", "parquet") as terminal:
         assert terminal.end() == 2
-        assert "give a file with -o FILE" in terminal.seen
+        assert "write it to a file with -o FILE" in terminal.seen
 
 
 WINNERS = """
