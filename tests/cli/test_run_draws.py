@@ -101,7 +101,7 @@ def test_each_wrong_call_says_what_to_write(ranges: Project) -> None:
     for words, says in [
         (
             ["RQ1.Train"],
-            "Train.lr is a range, so Train has no list of settings to run: draw some, ",
+            "Train.lr is a range, so Train has no list of settings to run: draw settings ",
         ),
         (["RQ1.Train", "lr=0.1"], "Train.width is a range"),
         (["RQ1.Train", "--sample", "3", "--sobol", "4"], "--sample and --sobol exclude each other"),
