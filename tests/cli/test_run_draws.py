@@ -105,7 +105,7 @@ def test_each_wrong_call_says_what_to_write(ranges: Project) -> None:
         ),
         (["RQ1.Train", "lr=0.1"], "Train.width is a range"),
         (["RQ1.Train", "--sample", "3", "--sobol", "4"], "--sample and --sobol exclude each other"),
-        (["RQ1.Train", "--grid", "2", "--draw-seed", "4"], "--draw-seed needs --sample N and"),
+        (["RQ1.Train", "--grid", "2", "--draw-seed", "4"], "--draw-seed needs --sample N or"),
         (["RQ1.Train", "--sample", "0"], "0 is not in the range"),
         (["RQ1.Train", "lr=1..0", "--sample", "3"], "Train.lr: low=1.0 must be below high=0.0"),
         (["RQ1.Train", "lr=0..1:log", "--sample", "3"], "low=0.0 has no logarithm"),
