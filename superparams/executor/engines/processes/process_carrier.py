@@ -396,5 +396,5 @@ class ProcessCarrier:
 
 
 def _broken(who: str, body: bytes) -> str:
-    text = body.decode(errors="replace").rstrip()
-    return f"{who} could not start: {text.rpartition(chr(10))[2] or 'no reason is known'}\n{text}"
+    lines = body.decode(errors="replace").rstrip().splitlines() or ["no reason is known"]
+    return "\n".join([f"{who} could not start: {lines[-1]}", *lines])
