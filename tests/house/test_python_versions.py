@@ -52,6 +52,23 @@ def test_the_library_runs_on_3_10(tmp_path: Path) -> None:
     assert vermin(PACKAGE, tmp_path) == ""
 
 
+@pytest.mark.thorough
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13", "3.14"])
+def test_types_are_right_on_each_python(version: str, tmp_path: Path) -> None:
+    # What modules of the standard library take and return differs from version to version.
+    command = [sys.executable, "-m", "mypy", "--python-version", version]
+    done = subprocess.run(
+        [*command, "--cache-dir", str(tmp_path)],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -188,6 +188,7 @@ class SharingScheduler(Scheduler):
         self, idle: list[int], leaving: set[int], need: Resources, arriving: Sequence[MachineShare]
     ) -> tuple[list[int], MachineShare | None]:
         """The fewest idle places without which there is room, and the share that fits then."""
+        none: tuple[list[int], MachineShare | None] = [], None
         candidates: list[tuple[list[int], MachineShare | None]] = []
         for key in self._machines.able(need):
             ranks = sorted(idle, key=lambda rank: self._machine_of(rank) != key)
@@ -196,7 +197,7 @@ class SharingScheduler(Scheduler):
                 if (share := self._share_without(without, need, arriving, key)) is not None:
                     candidates.append((ranks[:count], share))
                     break
-        return min(candidates, key=lambda candidate: len(candidate[0]), default=([], None))
+        return min(candidates, key=lambda candidate: len(candidate[0]), default=none)
 
     def _machine_of(self, rank: int) -> str:
         share = self._places[rank].share
