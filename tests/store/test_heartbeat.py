@@ -268,7 +268,7 @@ import json, os, sys
 from pathlib import Path
 from superparams.store.runs.driver_process import is_alive, this_process
 me = this_process()
-print(is_alive(me))
+print(is_alive(me), flush=True)
 pid = os.fork()
 if not pid:
     os.setgroups([])
