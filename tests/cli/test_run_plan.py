@@ -32,7 +32,7 @@ def test_a_plan_counts_what_is_recorded_and_writes_nothing(fit: Project) -> None
     before = tree(fit.folder)
     told = plan(fit)
     assert (told["new"], told["todo"], told["seconds"]) == (4, 4, None)
-    assert "how long that takes is not known" in run(fit, "RQ1", "--plan").out
+    assert "the time is not known" in run(fit, "RQ1", "--plan").out
     assert tree(fit.folder) == before
     bad(fit, 2)
     run(fit, "RQ1", "a=1,2,3", code=1)

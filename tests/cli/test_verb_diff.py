@@ -60,7 +60,7 @@ def test_what_is_no_run(ran: Project) -> None:
     for words, told in (
         (["last~3"], "there are only 3 runs"),
         (["nothing"], "no run is called 'nothing'"),
-        (["a", "b", "c"], "give two runs"),
+        (["a", "b", "c"], "give at most two runs"),
     ):
         ended = ran.run("diff", "RQ1", *words)
         assert (ended.code, ended.out) == (2, "")
