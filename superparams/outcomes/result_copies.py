@@ -87,9 +87,11 @@ def checked(cls: type[Any], result: object) -> Any:
     Raises:
         TypeError: For anything but a dict, None, or a frame.
     """
-    refuse_column(f"{cls.__name__}.run()", result)
-    if result is None or type(result) is dict or hasattr(result, "__arrow_c_stream__"):
+    if result is None or type(result) is dict:
         return result  # pyright: ignore[reportUnknownVariableType]
+    refuse_column(f"{cls.__name__}.run()", result)
+    if hasattr(result, "__arrow_c_stream__"):
+        return result
     if isinstance(result, Mapping):
         return dict(result)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
     if inspect.iscoroutine(result):
