@@ -5,7 +5,8 @@
 Every way runs the same points on two workers, each time in a new process, as a script would, in
 turns; imports are not counted, starting the workers is. superparams leaves each outcome in its
 ledger as it comes and the table at the end; joblib's rows are written to parquet once at the end;
-the bare pool keeps nothing.
+the bare pool keeps nothing. The settings stand in a file that imports superparams alone. If a file
+imports other packages, the global random generators are seeded for each of its settings.
 """
 
 from __future__ import annotations
@@ -22,28 +23,20 @@ from pathlib import Path
 import joblib
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tiny_settings import Nothing, nothing
 
 import superparams.run.loop  # noqa: F401  # imports are counted on no side
-from superparams import Experiment, search
+from superparams import search
 
 WORKERS = 2
 
 
-class Nothing(Experiment):
-    """Settings that only hand one number back."""
-
-    i: int = search(range(100_000))
-
-    def run(self) -> dict[str, int]:
-        return {"x": self.i}
+class Seeded(Nothing):
+    """The same in a file that imports packages, so that random generators are seeded."""
 
 
-def nothing(i: int) -> dict[str, int]:
-    return {"i": i, "x": i}
-
-
-def ours(n: int, folder: Path) -> None:
-    results = Nothing(i=search(range(n))).run_all(WORKERS, results=folder, progress=False)
+def ours(n: int, folder: Path, cls: type[Nothing] = Nothing) -> None:
+    results = cls(i=search(range(n))).run_all(WORKERS, results=folder, progress=False)
     assert len(results) == n
 
 
@@ -59,6 +52,7 @@ def bare_pool(n: int, folder: Path) -> None:
 
 WAYS: dict[str, Callable[[int, Path], None]] = {
     "superparams": ours,
+    "the same, seeded": lambda n, folder: ours(n, folder, Seeded),
     "joblib + parquet": with_joblib,
     "Pool.imap_unordered": bare_pool,
 }
