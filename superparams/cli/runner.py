@@ -1,4 +1,4 @@
-"""Running one experiment after another, and what became of each."""
+"""Runs one experiment after another, and keeps the outcome of each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ROWS = 20  # of a table that is shown at once
 
 
 class Told(Protocol):
-    """What became of one experiment of a command line."""
+    """The outcome of one experiment of a command line."""
 
     @property
     def code(self) -> int:

@@ -148,7 +148,7 @@ class Field:
         return secret
 
     def _derived(self, instance: object, declared: Value) -> Any:
-        """What follows from the fields as they were declared, whatever became of the copies."""
+        """The derived value, from the fields as declared: changes of their copies do not count."""
         assert declared.derive is not None
         instance = as_declared(instance)
         mark = (identity_of(instance), self.name)

@@ -1,4 +1,4 @@
-"""What became of a setting.
+"""Outcomes: the result of each setting, or why it has none.
 
 `columns` lists the columns of an outcome, `outcome` has one outcome, `batches` makes Arrow of many,
 `result_copies` keeps a result as it was when `run` returned, and `arrow` turns values into Arrow

@@ -1,4 +1,4 @@
-"""What became of one setting; of many, by columns.
+"""The outcome of a setting; the outcomes of many, by columns.
 
 Nothing here needs Arrow: a worker that runs settings of plain types does not load it.
 """
@@ -23,7 +23,7 @@ _ATTRIBUTES: Final = {column.name: attrgetter(column.name) for column in WORKER_
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one setting.
+    """The outcome of one setting.
 
     Attributes:
         key: 32 hex digits that identify the setting in every run.

@@ -1,4 +1,4 @@
-"""How many settings of a space are recorded, by what became of them."""
+"""How many settings of a space are recorded, by their outcome."""
 
 from __future__ import annotations
 

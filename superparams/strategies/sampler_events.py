@@ -47,7 +47,7 @@ class FixedPoint(NamedTuple):
 
 
 class TrialEnd(NamedTuple):
-    """What became of a trial: scores of which a large one is good."""
+    """The outcome of a trial: its scores, of which larger ones are better."""
 
     trial: int
     point: SearchPoint

@@ -39,7 +39,7 @@ TrialStatus = Literal["done", "stopped", "failed", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """What became of a trial.
+    """The outcome of a trial.
 
     Attributes:
         point: The point that was tried.
@@ -104,7 +104,7 @@ class Strategy(Protocol):
         Args:
             trial: Its number. Outcomes of trials that were not asked for are told as well: of
                 points that were enqueued, and, with negative numbers, of earlier results.
-            outcome: What became of it, also after a failure.
+            outcome: Its outcome, also after a failure.
         """
         ...
 

@@ -332,7 +332,7 @@ class Trials:
     # ---- telling
 
     def _outcome(self, point: SearchPoint, answers: Sequence[Answer]) -> TrialOutcome:
-        """What became of the settings of a point."""
+        """The outcomes of the settings of a point."""
         rows = [self._scores_of(answer) for answer in answers if answer is not LEFT_OUT]
         scored = [row for row in rows if row is not None]
         if not scored or len(scored) < len(rows):

@@ -198,7 +198,6 @@ class LeavesATask(Experiment):
         return {"y": self.i}
 
 
-@pytest.mark.thorough
 def test_only_the_time_of_run_counts_for_timeout() -> None:
     with ThreadPoolExecutor(2) as pool:
         slow, late = pool.map(
@@ -208,7 +207,6 @@ def test_only_the_time_of_run_counts_for_timeout() -> None:
     assert slow.counts == late.counts == {"done": 2}
 
 
-@pytest.mark.thorough
 def test_a_setup_that_blocks_the_loop_has_its_own_limit() -> None:
     found = SetsUpSlowly().run_all(2, setup_timeout=0.5, progress=False)
     assert found.counts == {"timeout": 2}

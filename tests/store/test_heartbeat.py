@@ -231,7 +231,6 @@ def driver_elsewhere(project: Project) -> Iterator[tuple[RunFolder, psutil.Proce
 
 
 @needs_namespaces
-@pytest.mark.thorough
 def test_a_driver_that_is_killed_elsewhere_does_not_run_for_ever(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.write({"experiments/waits.py": WAITS})

@@ -12,7 +12,7 @@ from superparams.declare.goal import Goal
 from superparams.errors import safe_text
 from superparams.errors.units import clock
 from superparams.executor.engines.contract import Activity, Control, Options
-from superparams.outcomes.batches import counts, seconds, values_of
+from superparams.outcomes import batches
 from superparams.outcomes.outcome import FAILURES, Status
 from superparams.views.notebook import CellOutput, in_notebook
 from superparams.views.progress.displays import (
@@ -149,10 +149,10 @@ class Progress:
         Returns:
             The number of settings in each status.
         """
-        n_by_status = counts(batch)
-        self.add(n_by_status, seconds(batch) if self._is_shown else None)
+        n_by_status = batches.counts(batch)
+        self.add(n_by_status, batches.seconds(batch) if self._is_shown else None)
         if self._goal is not None and self._is_shown:
-            self.add_values(values_of(batch, self._goal.column))
+            self.add_values(batches.values_of(batch, self._goal.column))
         return n_by_status
 
     def add_values(self, values: Iterable[object]) -> None:

@@ -57,7 +57,7 @@ class ProcessCarrier:
 
     Attributes:
         handles: Gets the handle of the payload, or None, from the thread that packs it.
-        losses: Knows what became of settings whose workers have died.
+        losses: Makes the outcomes of settings whose workers have died.
     """
 
     def __init__(

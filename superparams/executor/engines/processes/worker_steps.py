@@ -72,7 +72,7 @@ class WorkerSteps:
             self._when_idle()
 
     def _send(self, steps: list[Step]) -> None:
-        if self._may_send():  # otherwise the driver sees what became of the channel
+        if self._may_send():  # otherwise the driver sees that the channel is closed
             body = self._parcels.make_of_steps(steps)
             with suppress(OSError):  # the driver is gone, and so is this process in a moment
                 self._say(Frame(Kind.STEPS, body=body))
