@@ -51,7 +51,7 @@ def sweep(tmp_path: Path) -> Project:
     """The project of the page, with an environment that is activated already."""
     found = re.search(r'```python title="experiments/sweep.py"\n(.*?)```', PAGE, re.DOTALL)
     assert found is not None
-    files = {"experiments/sweep.py": found[1], "env/bin/activate": ""}
+    files = {"experiments/sweep.py": found[1], ".venv/bin/activate": ""}
     return Project(tmp_path / "project").write(files)
 
 
