@@ -39,14 +39,16 @@ COLUMNS = (
     Column("200 TPE trials of 50 ms, to ideal", "naps", FULL.naps),
     Column("1 GiB for 2 workers", "array", GIB),
 )
-KILL = "kept, when 1 of 20 kills its worker"
+KILL = "results kept when 1 of 20 settings kills its worker"
 EQUAL = "equal for 1 and 2 workers"
 NOTE = """\
 `make bench` printed this on {date}: {machine}{later}. Versions: {versions}.
 All figures are medians. Where a tool was used in several ways, each column has its best one; the
-best of all tools is bold. A dash means that a tool has no such function. All ways and sizes, with
-their spread and the number of runs, are in [benchmarks/results.md](benchmarks/results.md); how each
-tool is used is in [benchmarks/README.md](benchmarks/README.md)."""
+best of all tools is bold. A dash means that a tool has no such function. "No results": the first
+call had not ended after {limit:g} s, so there was nothing to repeat. "Does not end": the call still
+waited after {hang:g} s. All ways and sizes, with their spread and the number of runs, are in
+[benchmarks/results.md](benchmarks/results.md); how each tool is used is in
+[benchmarks/README.md](benchmarks/README.md)."""
 WIDTH = 105
 
 
