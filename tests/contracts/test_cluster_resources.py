@@ -98,15 +98,24 @@ def test_a_node_that_dies_gives_its_devices_back(tmp_path: Path) -> None:
     assert {row["cuda_visible_devices"] for row in rows_of(results)} <= set(DEVICES)
 
 
+class Overstated(SmallAgents):
+    """Each node says that it has two devices."""
+
+    def nodes(self) -> list[ClusterNode]:
+        return [one._replace(n_devices=2) for one in super().nodes()]
+
+
 def test_devices_that_a_node_turns_out_to_lack_are_refused(tmp_path: Path) -> None:
     """The cluster says two, and the process on the node sees none: nobody waits for ever."""
-
-    class Overstated(SmallAgents):
-        def nodes(self) -> list[ClusterNode]:
-            return [one._replace(n_devices=2) for one in super().nodes()]
-
     with pytest.raises(EngineError, match=r"gpus=1: no node .* the most is 0 devices"):
         OneDevice().run_all(engine=Overstated(1), progress=False, results=tmp_path)
+
+
+def test_another_node_is_taken_where_the_first_one_lacks_devices(tmp_path: Path) -> None:
+    engine = Overstated(1, 1, devices={1: DEVICES})
+    results = OneDevice().run_all(1, engine=engine, progress=False, results=tmp_path)
+    assert results.counts == {"done": 6}
+    assert len(engine.started) == 2
 
 
 # ---- plain data
@@ -160,3 +169,23 @@ def test_nodes_of_one_host_get_different_devices() -> None:
     assert found.machine_of(nodes[2], NodeFacts(10**9, ("0", "1"))).devices == ("0",)
     other = ClusterNode("d", "d", 1, 1, host="other")
     assert found.machine_of(other, NodeFacts(5, ("0", "1"))) == Machine(1, 5, ("0",))
+
+
+class SixteenGB(Trained):
+    resources = Resources(memory="16GB")
+
+
+def test_a_node_that_has_less_than_was_said_leaves_others_wanted() -> None:
+    """So a run with all the workers that it may have takes another node."""
+    nodes = ClusterNode("a", "a", 4, 2), ClusterNode("b", "b", 4, 2)
+    found = machines(OneDevice, *nodes)
+    part = found.part_of(nodes[0], 2, has_more=False)
+    assert found.lacking([part], 2) == []
+    found.machine_of(part, NodeFacts(10**9, ()))
+    assert found.lacking([part], 2) == [OneDevice.resources]
+    nodes = ClusterNode("a", "a", 4), ClusterNode("b", "b", 4)
+    found = machines(SixteenGB, *nodes)
+    part = found.part_of(nodes[0], 2, has_more=False)
+    found.machine_of(part, NodeFacts(8 * 10**9, ()))
+    assert found.lacking([part], 2) == [SixteenGB.resources]
+    assert found.lacking([part, nodes[1]], 2) == []

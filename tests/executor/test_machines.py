@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import settings
@@ -222,3 +222,40 @@ def test_a_setting_that_runs_alone_waits_for_a_machine(is_last: bool) -> None:
     assert send(scheduler, m.AllPlacesGone([Chunk((range(1),))])) == []
     begun = send(scheduler, m.MachineReady("b", Machine(1, GB), 1))
     assert started(begun) == [("b", None)]
+
+
+class CountedMachines(Machines):
+    """Counts how often a share was looked for."""
+
+    n_looks = 0
+
+    def share(
+        self, need: Resources, shares_in_use: Iterable[MachineShare], only: str | None = None
+    ) -> MachineShare | None:
+        self.n_looks += 1
+        return super().share(need, shares_in_use, only)
+
+
+def test_what_has_no_room_is_looked_for_once_an_event() -> None:
+    """Not once for each setting and each place: a driver of 128 workers has many events."""
+    n, device, plain = 32, Resources(cpus=1, gpus=1), Resources(cpus=1)
+    needs = Pattern([*[device] * 100, *[plain] * n])
+    scheduler = SharingScheduler(Limits(2 * n, sharing=(needs, None)))
+    names = tuple(map(str, range(n)))
+    with_devices, other = Machine(n, GB, names), Machine(n, GB)
+    send(scheduler, m.MachineReady("a", with_devices, n), m.MachineReady("b", other, n))
+    begun = send(scheduler, m.WorkAdded([range(100 + n)]))
+    assert len(started(begun)) == 2 * n
+    idle = [
+        one.rank
+        for one in begun
+        if isinstance(one, m.StartPlace) and one.share is not None and one.share.machine == "b"
+    ]
+    send(scheduler, *[m.PlaceReady(rank) for rank in range(2 * n)])
+    for rank in idle:
+        send(scheduler, m.SettingsEnded(rank, 1), m.ChunkOver(rank, 1.0))
+    counted = scheduler._machines = CountedMachines()
+    counted.add("a", with_devices, n)
+    counted.add("b", other, n)
+    assert send(scheduler, m.TimePassed()) == []
+    assert counted.n_looks <= 3 * n

@@ -169,20 +169,21 @@ class SharingScheduler(Scheduler):
         idle = self._in_state(PlaceState.IDLE)
         leaving = set(self._in_state(PlaceState.RETIRING))
         arriving: list[MachineShare] = []
-        for need in without_room.elements():
-            if not idle:
-                return
-            retiring, share = self._room_without(idle, leaving, need, arriving)
-            if share is None:
-                # Settings that run have the room. What is idle beside them stays for this need.
-                able = set(self._machines.able(need))
-                idle = [rank for rank in idle if self._machine_of(rank) not in able]
-                continue
-            arriving.append(share)
-            leaving.update(retiring)
-            idle = [rank for rank in idle if rank not in leaving]
-            for rank in retiring:
-                self._retire(rank)
+        for need, count in without_room.items():
+            for _ in range(count):
+                if not idle:
+                    return
+                retiring, share = self._room_without(idle, leaving, need, arriving)
+                if share is None:
+                    # Settings that run have the room. What is idle beside them stays for this need.
+                    able = set(self._machines.able(need))
+                    idle = [rank for rank in idle if self._machine_of(rank) not in able]
+                    break
+                arriving.append(share)
+                leaving.update(retiring)
+                idle = [rank for rank in idle if rank not in leaving]
+                for rank in retiring:
+                    self._retire(rank)
 
     def _room_without(
         self, idle: list[int], leaving: set[int], need: Resources, arriving: Sequence[MachineShare]

@@ -143,8 +143,7 @@ class AgentCarrier:
             return self._outcome_of_loss(instruction)
         elif (agent := self._agents.of_rank(instruction.rank)) is not None:
             agent.tell(self._message(instruction))
-        elif isinstance(instruction, m.RetirePlace):
-            self._agents.drop(instruction.rank)
+        elif isinstance(instruction, m.RetirePlace) and self._agents.drop(instruction.rank):
             self._events.append(m.PlaceGone(instruction.rank))
         return b""
 
@@ -257,11 +256,15 @@ class AgentCarrier:
         yield event
 
     def _lose(self, agent: RemoteAgent) -> Iterator[m.Event]:
-        """Account for an agent that is gone: nobody is to blame for that."""
+        """Account for an agent that is gone: nobody is to blame for that.
+
+        Idle workers come first. Otherwise they would get the settings of the others.
+        """
         if self._machines is not None:
             self._machines.drop(agent.node)
             yield m.MachineGone(agent.node.key)
-        for rank in self._agents.lose(agent):
+        ranks = self._agents.lose(agent)
+        for rank in sorted(ranks, key=lambda rank: bool(self.scheduler.unfinished(rank))):
             self._evidence[rank] = {
                 "error": f"killed: the agent on {agent.node.name} ended while this setting ran, as "
                 "agents had before: it may be too large for a node",

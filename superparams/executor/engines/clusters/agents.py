@@ -189,9 +189,9 @@ class Agents:
         """Have a worker of this rank placed."""
         self._wanted[rank] = None
 
-    def drop(self, rank: int) -> None:
-        """Do not place it any more."""
-        self._wanted.pop(rank, None)
+    def drop(self, rank: int) -> bool:
+        """Do not place it any more; gives whether it waited for that."""
+        return self._wanted.pop(rank, self) is None
 
     def placed(self) -> Iterator[tuple[int, RemoteAgent]]:
         """Place the ranks that wait, each at the agent with the most room."""

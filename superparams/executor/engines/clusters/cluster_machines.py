@@ -64,7 +64,12 @@ class ClusterMachines:
             n_places: The number of settings that may run at once.
         """
         needs = list(self.needs.known) or [Resources()]
-        return [x for x in needs if sum(one.capacity(x) for one in taken) < n_places]
+        return [x for x in needs if sum(self._room_on(one, x) for one in taken) < n_places]
+
+    def _room_on(self, node: ClusterNode, need: Resources) -> float:
+        """How many settings may run at once on a node, as far as is known by now."""
+        _, machine = self._seen.get(node.key, (node, node.machine))
+        return min(node.capacity(need), machine.capacity(need))
 
     def part_of(self, node: ClusterNode, n_workers: int, *, has_more: bool) -> ClusterNode:
         """What so many workers can use of a node; has_more: whether other needs may follow."""
