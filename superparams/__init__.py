@@ -1,4 +1,4 @@
-"""One typed Python class is the whole experiment: its space, its parallel run, its table.
+"""Hyperparameter search and other experiments, each written as one typed Python class.
 
 Subclass `Experiment`, declare fields with ``search`` and ``value``, write ``run``, call
 ``run_all``. Errors are in `superparams.errors`.

@@ -16,11 +16,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pyarrow.parquet as parquet
 import pytest
 
-from tests.conftest import MARK, new_segments
+from tests.conftest import MARK, new_processes, new_segments
 from tests.runs import alive, environment, family, output, recorded, script, start
 from tests.sweeps import sweep
 from tests.timing import PATIENCE, slowness, wait_for, within
@@ -45,28 +44,13 @@ if __name__ == "__main__":
 """
 
 
-def at_work() -> list[int]:
-    """Processes of this test but itself: they have its mark, whoever their parents are by now."""
-    mark = os.environ[MARK]
-    ours = psutil.Process()
-    return [
-        one.pid for one in psutil.process_iter() if one != ours and alive(one) and has(one, mark)
-    ]
-
-
-def has(process: psutil.Process, mark: str) -> bool:
-    try:
-        return bool(process.environ().get(MARK) == mark)
-    except psutil.Error:
-        return False
-
-
 def killed(folder: Path, dice: random.Random, *words: str, is_group: bool = False) -> None:
     """Start a driver, and kill it or its whole group: while it starts, or while it works.
 
     A second later no process is alive and nothing is in /dev/shm.
     """
-    left_shared = new_segments(os.environ[MARK])
+    mark = os.environ[MARK]
+    left_shared, left_processes = new_segments(mark), new_processes(mark)
     ran = folder / "ran.txt"
     process = start(folder, *words, start_new_session=is_group)
     if dice.random() < 0.3:
@@ -80,7 +64,7 @@ def killed(folder: Path, dice: random.Random, *words: str, is_group: bool = Fals
         else:
             process.kill()
         process.communicate()
-        wait_for(lambda: not at_work())
+        wait_for(lambda: not left_processes())
     assert left_shared() == []
 
 
