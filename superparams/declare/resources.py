@@ -51,7 +51,8 @@ def _names_checked(init: Callable[P, None]) -> Callable[P, None]:
         names = [field.name for field in fields(Resources)]
         if args[1:]:
             text = shorten(args[1])
-            raise FieldError(f"Resources({text}): name the amount, as in Resources(cpus={text})")
+            name = "memory" if isinstance(args[1], str) else "cpus"
+            raise FieldError(f"Resources({text}): name the amount, as in Resources({name}={text})")
         for name in kwargs:
             if name not in names:
                 raise _unknown(name, kwargs[name], names)

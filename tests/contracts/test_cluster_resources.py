@@ -125,7 +125,7 @@ def machines(cls: type[Trained], *nodes: ClusterNode) -> ClusterMachines:
     needs = SettingNeeds(cls())
     if needs.of_class is None:
         needs.split([range(6)])
-    return ClusterMachines(needs, nodes, "as somebody says")
+    return ClusterMachines(needs, lambda: nodes, "as somebody says")
 
 
 class Both(Trained):
@@ -189,3 +189,37 @@ def test_a_node_that_has_less_than_was_said_leaves_others_wanted() -> None:
     found.machine_of(part, NodeFacts(8 * 10**9, ()))
     assert found.lacking([part], 2) == [SixteenGB.resources]
     assert found.lacking([part, nodes[1]], 2) == []
+
+
+@pytest.mark.parametrize(
+    ("gpus", "n_workers", "n_devices"),
+    [(0.6, 5, 5), (0.4, 5, 3), (0.75, 4, 4), (0.5, 4, 2), (0.1, 10, 1), (0.3, 4, 2), (0.6, 9, 8)],
+)
+def test_settings_that_share_devices_get_enough_of_them(
+    gpus: float, n_workers: int, n_devices: int
+) -> None:
+    """A fraction of a device that is left over is of no use."""
+    node = ClusterNode("a", "a", 16, 8)
+    found = machines(OneDevice, node)
+    found.needs.known = dict.fromkeys([Resources(gpus=gpus), Resources(gpus=0)], 0)
+    part = found.part_of(node, n_workers, has_more=False)
+    assert part.n_devices == n_devices
+    assert part.capacity(Resources(gpus=gpus)) >= min(n_workers, n_devices * int(1 / gpus + 1e-9))
+
+
+def test_a_node_that_came_later_counts_before_a_proposal_is_refused() -> None:
+    """No other node was looked for meanwhile, since there was room for all that ran."""
+    nodes = [ClusterNode("a", "a", 4, 2)]
+    needs = SettingNeeds(Asks())
+    ClusterMachines(needs, lambda: nodes, "as somebody says")
+    needs.split([range(1, 2)])
+    with pytest.raises(EngineError, match=r"gpus=4 for Asks\(a=4.*the most is 2 devices"):
+        needs.split([range(4, 5)])
+    nodes.append(ClusterNode("b", "b", 1, 4))
+    needs.split([range(4, 5)])
+    assert Resources(gpus=4) in needs.known
+
+
+class Asks(Trained):
+    def resources(self) -> Resources:
+        return Resources(gpus=self.a)

@@ -242,10 +242,16 @@ def test_another_word_is_refused_with_the_right_one(amounts: Any, error: str) ->
         Resources(**amounts)
 
 
-def test_an_amount_without_a_name_is_refused() -> None:
+@pytest.mark.parametrize(("amount", "remedy"), [(4, {"cpus": 4}), ("16GB", {"memory": "16GB"})])
+def test_an_amount_without_a_name_is_refused(amount: Any, remedy: dict[str, Any]) -> None:
+    """The remedy is one that works."""
     made: Any = Resources
-    with pytest.raises(FieldError, match=r"Resources\(4\): name the amount, as in Resources\(cpus"):
-        made(4)
+    ((name, _),) = remedy.items()
+    with pytest.raises(FieldError) as caught:
+        made(amount)
+    text = f"Resources({amount!r}): name the amount, as in Resources({name}={amount!r})"
+    assert text in str(caught.value)
+    Resources(**remedy)
 
 
 class Alone(Experiment):

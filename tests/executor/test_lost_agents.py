@@ -96,7 +96,7 @@ class Driver:
         feed = Feed([range(n_settings)])
         if cls is not None:
             needs = SettingNeeds(cls())
-            machines = ClusterMachines(needs, nodes, "as a test says")
+            machines = ClusterMachines(needs, lambda: nodes, "as a test says")
             needs.split(feed.first)
         program = cast("Program", PlainProgram(needs))
         options = Options(num_proc=sum(node.n_cpus for node in nodes))

@@ -17,6 +17,7 @@ from superparams.executor.scheduler.machine import Machine, MachineShare
 from superparams.executor.scheduler.machines import Machines
 from superparams.executor.scheduler.retries import Retries
 from superparams.executor.scheduler.sharing_scheduler import SharingScheduler
+from superparams.executor.scheduler.state_machine import Scheduler
 from superparams.outcomes.outcome import Status
 from tests.executor.test_sharing_scheduler import Pattern, SharedMachine, check_sums
 from tests.executor.test_state_machine import STATUSES, send
@@ -259,3 +260,37 @@ def test_what_has_no_room_is_looked_for_once_an_event() -> None:
     counted.add("b", other, n)
     assert send(scheduler, m.TimePassed()) == []
     assert counted.n_looks <= 3 * n
+
+
+def test_what_waits_for_a_machine_does_not_keep_another_setting_from_running_alone() -> None:
+    """A worker was killed between two settings; another need has no machine."""
+    scheduler = sharing(2, Resources(cpus=1), Resources(gpus=1), n=2)
+    send(scheduler, m.MachineReady("a", Machine(1, GB), 1), m.PlaceReady(0))
+    assert started(send(scheduler, m.PlaceGone(0, begun=1))) == [("a", None)]
+    (sent,) = send(scheduler, m.PlaceReady(0))
+    assert sent == m.SendChunk(0, Chunk((range(1),), is_alone=True))
+    with_device = Machine(1, GB, ("0",))
+    assert send(scheduler, m.MachineReady("b", with_device, 1)) == [], "nothing runs beside it"
+    send(scheduler, m.SettingsEnded(0, 1))
+    assert started(send(scheduler, m.ChunkOver(0, 1.0))) == [("b", ("0",))]
+
+
+def test_of_settings_that_run_alone_those_come_first_that_have_a_machine() -> None:
+    scheduler = sharing(2, Resources(gpus=1), Resources(cpus=1), n=2)
+    both = m.MachineReady("a", Machine(2, GB, ("0",)), 2)
+    send(scheduler, both, m.PlaceReady(0), m.PlaceReady(1), m.MachineGone("a"))
+    suspects = [Chunk((range(index, index + 1),)) for index in range(2)]
+    assert send(scheduler, m.AllPlacesGone(suspects)) == []
+    assert started(send(scheduler, m.MachineReady("b", Machine(1, GB), 1))) == [("b", None)]
+
+
+def test_nothing_runs_beside_a_setting_that_runs_alone() -> None:
+    """Not even settings that are added meanwhile."""
+    scheduler = Scheduler(Limits(2), [range(1)])
+    send(scheduler, m.PlaceReady(0), m.PlaceGone(0, begun=1))
+    (sent,) = send(scheduler, m.PlaceReady(0))
+    assert sent == m.SendChunk(0, Chunk((range(1),), is_alone=True))
+    assert send(scheduler, m.WorkAdded([range(1, 2)])) == []
+    send(scheduler, m.SettingsEnded(0, 1))
+    (sent,) = send(scheduler, m.ChunkOver(0, 1.0))
+    assert sent == m.SendChunk(0, Chunk((range(1, 2),)))

@@ -75,12 +75,11 @@ class GroupedBacklog:
     @property
     def has_alone(self) -> bool:
         """See `Backlog.has_alone`."""
-        return self.need_alone is not None
+        return next(self.needs_alone(), None) is not None
 
-    @property
-    def need_alone(self) -> Resources | None:
-        """The need of the settings that `take_alone` gives; None if there are none."""
-        return next((need for need, backlog in self._groups.items() if backlog.has_alone), None)
+    def needs_alone(self) -> Iterator[Resources]:
+        """The needs that have settings which are to run while nothing else runs."""
+        return (need for need, backlog in self._groups.items() if backlog.has_alone)
 
     def take(self, size: int, now: float) -> Chunk | None:
         """Settings of the first need that has some; see `Backlog.take`."""
@@ -89,7 +88,7 @@ class GroupedBacklog:
 
     def take_alone(self) -> Chunk | None:
         """See `Backlog.take_alone`."""
-        need = self.need_alone
+        need = next(self.needs_alone(), None)
         return None if need is None else self.of(need).take_alone()
 
     def give_back(self, chunk: Chunk) -> None:

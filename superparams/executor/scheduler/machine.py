@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from superparams.declare.resources import Resources
 
-_EXACT = 1e-9  # fractions of devices are sums of binary numbers
+EXACT = 1e-9  # fractions of devices are sums of binary numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Machine:
 
     def _most_by_devices(self, gpus: float) -> int:
         if gpus < 1:
-            return len(self.devices) * int(1 / gpus + _EXACT)
+            return len(self.devices) * int(1 / gpus + EXACT)
         return len(self.devices) // int(gpus)
 
     def _free(self, gpus: float, shares: Iterable[MachineShare]) -> Iterator[str]:
@@ -91,5 +91,5 @@ class Machine:
         if gpus >= 1:
             yield from [name for name in self.devices if not load[name]][: int(gpus)]
         elif gpus:
-            fitting = [name for name in self.devices if load[name] + gpus <= 1 + _EXACT]
+            fitting = [name for name in self.devices if load[name] + gpus <= 1 + EXACT]
             yield from sorted(fitting, key=lambda name: -load[name])[:1]

@@ -63,6 +63,10 @@ class Machines:
         """The keys of the machines that have what a setting needs, if nothing else runs there."""
         yield from (key for key, member in self._members.items() if member.capacity(need) >= 1)
 
+    def can_meet(self, need: Resources) -> bool:
+        """Whether some machine has what a setting needs, if nothing else runs there."""
+        return next(self.able(need), None) is not None
+
     def share(
         self, need: Resources, shares_in_use: Iterable[MachineShare], only: str | None = None
     ) -> MachineShare | None:

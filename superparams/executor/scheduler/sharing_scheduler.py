@@ -26,7 +26,8 @@ class SharingScheduler(Scheduler):
     machines comes first, and the others get the room that it leaves. An idle place is retired when
     another group has settings and no room. If chunks are single settings, these begin in order
     instead: one that has no room keeps later ones waiting. So the first unfinished setting always
-    has a place, or gets the next one. Settings that no machine has room for wait for one that has.
+    has a place, or gets the next one. Settings that no machine has enough for wait for one that
+    has, and settings that are to run alone do not wait for them.
 
     Args:
         limits: What it keeps to; `sharing` has the needs, and the machine if there is only one.
@@ -88,14 +89,14 @@ class SharingScheduler(Scheduler):
     # ---- handing out
 
     def _hand_out(self) -> None:
-        if self._is_draining:
+        if self._is_draining or self._runs_alone():
             return
-        if self._backlog.n_ready(self._now):
-            without_room: Counter[Resources] = Counter()
-            for need, count in self._ready().items():
-                without_room[need] = self._serve(need, count)
-            self._make_room(+without_room)
-        elif self._backlog.has_alone and not self.busy() and not self._n_uncertain:
+        ready = self._ready() if self._backlog.n_ready(self._now) else {}
+        without_room: Counter[Resources] = Counter()
+        for need, count in ready.items():
+            without_room[need] = self._serve(need, count)
+        self._make_room(+without_room)
+        if not any(map(self._machines.can_meet, ready)) and not self.busy():
             self._hand_out_alone()
 
     def _ready(self) -> dict[Resources, int]:
@@ -216,8 +217,9 @@ class SharingScheduler(Scheduler):
 
     def _hand_out_alone(self) -> None:
         """One chunk to a new place of its need, while there is no other place."""
-        need = self._backlog.need_alone
-        assert need is not None
+        need = next(filter(self._machines.can_meet, self._backlog.needs_alone()), None)
+        if need is None or self._n_uncertain:
+            return
         places = self._places.items()
         old = [rank for rank, place in places if place.is_used or _need_of(place) != need]
         for rank in old:
@@ -228,7 +230,7 @@ class SharingScheduler(Scheduler):
         if not self._places and (share := self._machines.share(need, ())) is not None:
             self._start(0, share)
         for rank in self._in_state(PlaceState.IDLE)[:1]:
-            chunk = self._backlog.take_alone()
+            chunk = self._backlog.of(need).take_alone()
             assert chunk is not None
             self._send(rank, chunk)
 

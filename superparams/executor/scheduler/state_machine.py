@@ -277,7 +277,7 @@ class Scheduler:
     # ---- handing out
 
     def _hand_out(self) -> None:
-        if self._is_draining:
+        if self._is_draining or self._runs_alone():
             return
         if self._backlog.n_ready(self._now):
             self._start_places()
@@ -288,6 +288,10 @@ class Scheduler:
                 self._send(rank, chunk)
         elif self._backlog.has_alone and not self.busy() and not self._n_uncertain:
             self._hand_out_alone()
+
+    def _runs_alone(self) -> bool:
+        """Whether a chunk runs that is to run alone; one that waits at a step does not run."""
+        return any(one.chunk.is_alone and one.held is None for one in self._places.values())
 
     def _chunk_size(self) -> int:
         if self.limits.one_by_one:

@@ -69,7 +69,7 @@ class ClusterEngine:
     def _machines(self, cluster: Cluster, needs: SettingNeeds) -> ClusterMachines:
         from superparams.executor.engines.clusters.cluster_machines import ClusterMachines
 
-        return ClusterMachines(needs, cluster.nodes(), self.device_source)
+        return ClusterMachines(needs, cluster.nodes, self.device_source)
 
     def check(self, options: Options) -> None:
         """Agents support all options; see `Engine.check`."""

@@ -11,7 +11,7 @@ from superparams.errors.units import counted
 from superparams.executor.engines.clusters.agent_protocol import NodeFacts
 from superparams.executor.engines.clusters.cluster import ClusterNode
 from superparams.executor.engines.held_resources import refuse_need
-from superparams.executor.scheduler.machine import Machine
+from superparams.executor.scheduler.machine import EXACT, Machine
 
 if TYPE_CHECKING:
     from superparams.executor.setting_needs import SettingNeeds
@@ -27,20 +27,23 @@ class ClusterMachines:
 
     Args:
         needs: What settings need. From now on, they refuse what no node has that was seen.
-        nodes: The nodes that there are.
+        nodes: Gives the nodes that there are now.
         source: What says how many devices a node has, for errors.
 
     Raises:
         EngineError: When no node has what a setting needs.
     """
 
-    def __init__(self, needs: SettingNeeds, nodes: Sequence[ClusterNode], source: str) -> None:
+    def __init__(
+        self, needs: SettingNeeds, nodes: Callable[[], Sequence[ClusterNode]], source: str
+    ) -> None:
         self.needs = needs
+        self._nodes = nodes
         self._source = source
         self._seen: dict[str, tuple[ClusterNode, Machine]] = {}
         self._devices: dict[str, tuple[str, tuple[str, ...]]] = {}  # host and names, by node
         needs.check, needs.capacity = self._check, self._capacity
-        self.see(nodes)
+        self.see(nodes())
         self._check_all()
 
     def see(self, nodes: Iterable[ClusterNode]) -> None:
@@ -76,11 +79,11 @@ class ClusterMachines:
         needs = [] if has_more and self.needs.of_class is None else list(self.needs.known)
         if not needs:
             return node
-        gpus = max(need.gpus or 0 for need in needs)
+        n_devices = max(_devices_for(n_workers, need.gpus or 0) for need in needs)
         memory = n_workers * max(need.memory or 0 for need in needs)
         return node._replace(
             n_cpus=min(node.n_cpus, n_workers * max(need.cpus or 1 for need in needs)),
-            n_devices=min(node.n_devices, math.ceil(n_workers * gpus)),
+            n_devices=min(node.n_devices, n_devices),
             memory=None if node.memory is None else min(node.memory, memory) or None,
         )
 
@@ -117,6 +120,8 @@ class ClusterMachines:
         for name in ("nodes", "tasks"):
             if getattr(need, name) > 1:
                 refuse_need(self.needs, need, (name,), index, _ON_ONE_NODE.format(name=name))
+        if self._capacity(need) < 1:
+            self.see(self._nodes())  # one may have come since
         if self._capacity(need) >= 1:
             return
         machines = [machine for _, machine in self._seen.values()]
@@ -140,3 +145,10 @@ class ClusterMachines:
             f"no node of the cluster has so much, and the most is {most[name]()}; declare less, or "
             "add such a node"
         )
+
+
+def _devices_for(n_workers: int, gpus: float) -> int:
+    """The devices for so many settings at once: whole settings share one."""
+    if not 0 < gpus < 1:
+        return n_workers * int(gpus)
+    return math.ceil(n_workers / int(1 / gpus + EXACT))

@@ -103,7 +103,7 @@ class RayCluster:
     def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
         """Start an actor; see `Cluster`."""
         # Without resources, all workers of a node see the devices of `Ray(gpus=)`.
-        n_devices = node.n_devices or (self._gpus and self._n_devices[node.key]) or 0
+        n_devices = node.n_devices or (self._gpus and self._n_devices.get(node.key)) or 0
         key = node.key, node.n_cpus, n_devices, node.memory or 0
         actor = _KEPT.take(key, self.ray)
         if actor is not None:
