@@ -138,6 +138,10 @@ class StopDecisions:
         setting.is_over = setting.is_lost = True
         return self._left(index, setting)
 
+    def restarted(self, index: int) -> None:
+        """Take note that a setting begins again: its steps so far are to come again."""
+        self._forget_steps(index, self._begun(index))
+
     @property
     def notes(self) -> list[str]:
         """A note if the stopper had nothing to decide, since no step counted for it."""
@@ -154,10 +158,13 @@ class StopDecisions:
     # ---- inside
 
     def _left(self, index: int, setting: _Setting) -> list[Decision]:
+        self._forget_steps(index, setting)
+        return self._decide()
+
+    def _forget_steps(self, index: int, setting: _Setting) -> None:
         setting.steps = StepList()
         if self._reached.pop(index, None) is not None:
             self._held.remove(index)
-        return self._decide()
 
     def _decide(self) -> list[Decision]:
         """The decisions that can be made now, in the order of the settings.

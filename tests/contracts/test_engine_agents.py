@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,9 +21,11 @@ import pytest
 from superparams import Experiment, executor, search, value
 from superparams.adapters.entry_points import loaded
 from superparams.errors import EngineError
+from superparams.executor.engines.clusters.cluster import ClusterNode
 from superparams.executor.engines.contract import Engine
 from superparams.executor.engines.registry import find
-from tests.contracts.cluster import ClusterContract, Waits, attempts
+from superparams.strategies import ASHA
+from tests.contracts.cluster import ClusterContract, Waits, agent_pid, attempts
 from tests.contracts.engine import EngineContract
 from tests.small_agents import OWN_HOST, SmallAgents
 from tests.small_cluster import ROOT, needs_namespaces
@@ -252,3 +257,40 @@ def test_a_run_whose_driver_was_killed_goes_on(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.returncode) == ("{'done': 20}\n", 0), ended.stderr
     assert sorted(attempts(marks).values()) == [1] * 18 + [2] * 2
+
+
+class KillsFirstNode(Experiment):
+    """The first setting ends its node while the other one waits for it at a step."""
+
+    a: int = search(range(3))
+    marks: str = ""
+
+    def run(self) -> Any:
+        marks = Path(self.marks)
+        if self.a == 0 and not (marks / "gone").exists():
+            wait_for((marks / "1").exists)
+            (marks / "gone").write_text(os.environ["NODE_NAME"])
+            os.kill(agent_pid(), signal.SIGKILL)
+            time.sleep(60)
+        (marks / str(self.a)).touch()
+        for step in range(3):
+            yield {"step": step, "loss": float(self.a)}
+
+
+class Leaving(SmallAgents):
+    """The node that a file names has left."""
+
+    gone: Path
+
+    def nodes(self) -> Sequence[ClusterNode]:
+        gone = self.gone.read_text() if self.gone.exists() else ""
+        return [one for one in super().nodes() if one.name != gone]
+
+
+def test_a_stopped_run_goes_on_when_the_node_of_the_first_setting_leaves(tmp_path: Path) -> None:
+    engine = Leaving(1, 1)
+    engine.gone = tmp_path / "gone"
+    space, stop = KillsFirstNode(marks=str(tmp_path)), ASHA(minimize="loss")
+    results = space.run_all(engine=engine, stop=stop, progress=False, results=tmp_path / "results")
+    assert results.counts == {"done": 1, "stopped": 2}
+    assert engine.gone.exists()

@@ -22,6 +22,8 @@ from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.step_decisions import StepJudge
 from superparams.executor.setting_needs import SettingNeeds
+from superparams.strategies import ASHA
+from superparams.strategies.stop_decisions import StopDecisions
 from tests.contracts.cluster_resources import Trained
 
 
@@ -55,6 +57,9 @@ class GoesOn:
     def lost(self, index: int) -> Sequence[tuple[int, bool]]:
         return []
 
+    def restarted(self, index: int) -> None:
+        pass
+
 
 @dataclass
 class PlainProgram:
@@ -75,9 +80,17 @@ class OneAgent(RemoteAgent):
 
         super().__init__(node, node.n_cpus, start, lambda agent, heard: None)
         self.told: list[Any] = []
+        self.new: set[int] = set()  # workers that are not ready
+        self.answers: dict[int, list[bool]] = {}  # to the steps of the setting of each rank
 
     def tell(self, message: Any) -> None:
         self.told.append(message)
+        if isinstance(message, p.StartWorker):
+            self.new.add(message.rank)
+        elif isinstance(message, p.RunChunk):
+            self.answers[message.rank] = []
+        elif isinstance(message, p.StepAnswer):
+            self.answers[message.rank].append(message.goes_on)
 
 
 class Driver:
@@ -187,3 +200,91 @@ def test_a_rank_is_started_once_after_its_node_has_left() -> None:
     assert [(rank, len(chunk)) for rank, chunk in chunks(first)][3:] == [(0, 7)]
     driver.lose(first)
     assert sorted(started(second)) == [0, 1]
+
+
+# ---- settings that wait at steps
+
+
+def score(index: int, n_steps: int) -> dict[str, float]:
+    return {"score": (index * 7 % 5) * (n_steps + 1.0)}
+
+
+class Curves:
+    """Has settings make four steps each, the scores of which follow from the index."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.ended: dict[int, int] = {}  # the number of steps by setting
+
+    def move(self, agent: OneAgent) -> bool:
+        """Have each worker of an agent do what comes next; whether there was anything to do."""
+        driver, has_moved = self.driver, False
+        for rank in sorted(agent.new):
+            agent.new.remove(rank)
+            driver.hear(agent, p.Happened(m.PlaceReady(rank)))
+            has_moved = True
+        for rank in sorted(agent.ranks - driver.scheduler.held()):
+            for index in driver.scheduler.unfinished(rank):
+                n_steps, has_moved = len(agent.answers[rank]), True
+                if n_steps == 4 or not all(agent.answers[rank]):
+                    assert index not in self.ended
+                    self.ended[index] = n_steps
+                    driver.end(agent, rank)
+                else:
+                    step = m.StepMade(rank, index, score(index, n_steps))
+                    driver.hear(agent, p.Happened(step))
+        return has_moved
+
+    def move_all(self, agent: OneAgent) -> None:
+        while self.move(agent):
+            pass
+
+
+def stopped(n_settings: int) -> StopDecisions:
+    return StopDecisions(ASHA(minimize="score", reduction_factor=2), [range(n_settings)])
+
+
+@pytest.mark.parametrize("n_lost", range(1, 6))
+def test_settings_of_a_node_that_left_run_though_all_workers_wait_at_steps(n_lost: int) -> None:
+    """The workers that are left wait for settings that have none, so there is one more."""
+    n_settings, alone = 12, ClusterNode("a", "a", 1)
+    expected = Curves(Driver(n_settings, [alone], stopped(n_settings)))
+    expected.driver.begin(expected.driver.agents[0])
+    expected.move_all(expected.driver.agents[0])
+    assert sorted(expected.ended) == list(range(n_settings))
+    assert len(set(expected.ended.values())) > 1, "some are stopped"
+
+    nodes = [ClusterNode("a", "a", n_lost), ClusterNode("b", "b", 2)]
+    driver = Driver(n_settings, nodes, stopped(n_settings))
+    first, second = driver.agents
+    curves = Curves(driver)
+    driver.begin(first)
+    first.new.clear()
+    assert [list(chunk) for _, chunk in chunks(first)] == [[index] for index in range(n_lost)]
+    driver.begin(second)
+    second.new.clear()
+    for rank in range(1, n_lost):  # these wait for the first one
+        driver.hear(first, p.Happened(m.StepMade(rank, rank, score(rank, 0))))
+    curves.move_all(second)
+    assert driver.scheduler.held() == {*second.ranks, *range(1, n_lost)}, "all but one wait"
+    driver.lose(first)
+    curves.move_all(second)
+    assert driver.scheduler.is_over
+    assert curves.ended == expected.ended
+    assert len(started(second)) == 3, "one more, once"
+
+
+def test_as_long_as_a_worker_runs_no_node_has_one_more() -> None:
+    driver = Driver(4, [ClusterNode("a", "a", 2), ClusterNode("b", "b", 1)], stopped(4))
+    first, second = driver.agents
+    driver.begin(first)
+    driver.begin(second)
+    driver.hear(second, p.Happened(m.StepMade(2, 2, {"score": 1.0})))
+    assert driver.scheduler.held() == {2}
+    driver.lose(second)
+    assert started(first) == [0, 1]
+    driver.hear(first, p.Happened(m.StepMade(1, 1, {"score": 1.0})))
+    assert started(first) == [0, 1]
+    driver.end(first, 0)
+    driver.end(first, 1)
+    assert [list(chunk) for _, chunk in chunks(first)] == [[0], [1], [2], [3]]

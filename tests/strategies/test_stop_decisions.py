@@ -205,11 +205,34 @@ def test_what_earlier_runs_decided_stands() -> None:
         def lost(self, index: int) -> Any:
             return self._back(judge.lost(rest[index]))
 
+        def restarted(self, index: int) -> None:
+            raise AssertionError(index)
+
         def _back(self, decisions: Any) -> Any:
             return [(rest.index(index), goes_on) for index, goes_on in decisions]
 
     ran = Simulation(len(rest), 4, attempt, Renumbered()).run()
     assert [ran.n_steps[n] for n in range(len(rest))] == [whole.n_steps[index] for index in rest]
+
+
+@pytest.mark.parametrize("resource", [None, "epoch"])
+@pytest.mark.parametrize("n_steps", [1, 2])
+def test_a_setting_that_begins_again_is_asked_as_before(resource: str | None, n_steps: int) -> None:
+    """Its node has left while it waited at a rung; nobody is to blame."""
+    stopper = ASHA(maximize="y", reduction_factor=2, resource=resource)
+    plain, again = StopDecisions(stopper, [range(3)]), StopDecisions(stopper, [range(3)])
+    rows = [{"epoch": n, "y": n * 1.0} for n in (1, 2)]
+    for n in range(n_steps):
+        for index in (2,) if n + 1 == n_steps else (2, 0, 1):
+            assert again.step(index, rows[n]) == plain.step(index, rows[n])
+    again.restarted(2)
+    for row in rows[: n_steps - 1]:
+        assert again.step(2, row) == [(2, True)]
+    assert again.step(2, rows[n_steps - 1]) == []
+    for index in (0, 1):
+        decisions = again.step(index, rows[n_steps - 1])
+        assert decisions == plain.step(index, rows[n_steps - 1])
+    assert [index for index, _ in decisions] == [1, 2]
 
 
 @pytest.mark.timed

@@ -93,6 +93,10 @@ class Scheduler:
         """The ranks of the places that have settings."""
         return self._in_state(PlaceState.BUSY)
 
+    def held(self) -> set[int]:
+        """The ranks of the places whose settings wait for the answer to a step."""
+        return {rank for rank, place in self._places.items() if place.held is not None}
+
     def unfinished(self, rank: int) -> Chunk:
         """The settings of a place that have not ended."""
         place = self._places.get(rank)

@@ -38,6 +38,10 @@ class StepJudge(Protocol):
         """An attempt at a setting has failed; another one may follow."""
         ...
 
+    def restarted(self, index: int) -> None:
+        """A setting begins again, since its place is gone for no fault of its own."""
+        ...
+
 
 class JudgingScheduler(Scheduler):
     """Hands out settings one by one, in the order of the space, and has a judge decide at steps.
@@ -64,6 +68,9 @@ class JudgingScheduler(Scheduler):
         if isinstance(event, m.WorkAdded):
             self._judge.add(event.ranges)
         left = self._leaving(event)
+        if isinstance(event, m.PlaceGone) and event.is_blameless:
+            for index in self.unfinished(event.rank):
+                self._judge.restarted(index)
         instructions = super().handle(event, now)
         lost = {
             instruction.index

@@ -172,7 +172,7 @@ class AgentCarrier:
 
     def _start_waiting(self) -> None:
         """Start workers where agents have room for them."""
-        for rank, agent in self._agents.placed():
+        for rank, agent in self._agents.placed(self.scheduler.held()):
             agent.tell(p.StartWorker(rank, self._log_size(rank)))
 
     def _log_size(self, rank: int) -> int:
@@ -258,13 +258,14 @@ class AgentCarrier:
     def _lose(self, agent: RemoteAgent) -> Iterator[m.Event]:
         """Account for an agent that is gone: nobody is to blame for that.
 
-        Idle workers come first. Otherwise they would get the settings of the others.
+        Idle workers come first. Otherwise they would get the settings of the others. The first of
+        these settings comes last, so that it is the next one to be handed out.
         """
         if self._machines is not None:
             self._machines.drop(agent.node)
             yield m.MachineGone(agent.node.key)
         ranks = self._agents.lose(agent)
-        for rank in sorted(ranks, key=lambda rank: bool(self.scheduler.unfinished(rank))):
+        for rank in sorted(ranks, key=self._first_of, reverse=True):
             self._evidence[rank] = {
                 "error": f"killed: the agent on {agent.node.name} ended while this setting ran, as "
                 "agents had before: it may be too large for a node",
@@ -273,6 +274,10 @@ class AgentCarrier:
                 "rank": rank,
             }
             yield m.PlaceGone(rank, is_blameless=True)
+
+    def _first_of(self, rank: int) -> float:
+        """The first setting of a worker that has not ended; infinity if it has none."""
+        return next(iter(self.scheduler.unfinished(rank)), float("inf"))
 
     def _bring_payload(self, agent: RemoteAgent, has_folder: bool) -> None:
         """Have the payload reach an agent on another host: by a file, or by the cluster itself."""

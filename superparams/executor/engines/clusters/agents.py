@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from typing import Any, Final
 
@@ -193,11 +193,19 @@ class Agents:
         """Do not place it any more; gives whether it waited for that."""
         return self._wanted.pop(rank, self) is None
 
-    def placed(self) -> Iterator[tuple[int, RemoteAgent]]:
-        """Place the ranks that wait, each at the agent with the most room."""
+    def placed(self, held: Set[int]) -> Iterator[tuple[int, RemoteAgent]]:
+        """Place the ranks that wait, each at the agent with the most room.
+
+        Args:
+            held: The ranks that wait at a step. If all do, they may wait for a setting that has no
+                worker, so one more gets a worker: those that wait use no processor.
+        """
         while self._wanted:
-            agent = max(self._agents.values(), key=lambda one: one.n_free, default=None)
-            if agent is None or agent.n_free <= 0:
+            begun = [one for one in self._agents.values() if one.is_begun]
+            agent = max(begun, key=lambda one: one.n_free, default=None)
+            if agent is None:
+                return
+            if agent.n_free <= 0 and not all(one.ranks <= held for one in begun):
                 return
             rank = next(iter(self._wanted))
             del self._wanted[rank]
