@@ -82,6 +82,7 @@ class TestAgents(EngineContract):
         return SmallAgents(1, 1)
 
 
+@pytest.mark.thorough
 class TestOneAgent(EngineContract):
     options: ClassVar[dict[str, Any]] = {"num_proc": 2}
 

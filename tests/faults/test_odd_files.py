@@ -128,6 +128,7 @@ print("refused")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+@pytest.mark.thorough
 def test_61_a_small_table_that_holds_gigabytes_is_a_clear_error(tmp_path: Path) -> None:
     assert output(tmp_path, LARGE).strip() == "refused"
 

@@ -81,6 +81,7 @@ class Small(Experiment):
         return {"y": self.x}
 
 
+@pytest.mark.thorough
 def test_warnings_of_a_store_show_no_control_characters(tmp_path: Path) -> None:
     folder = tmp_path / "re\x1b[31msults"
     results = Small().run_all(results=folder, progress=False)

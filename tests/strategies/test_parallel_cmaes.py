@@ -59,6 +59,7 @@ def test_every_trial_counts_in_a_generation(population: int, ahead: int) -> None
         assert n_generations(base, population, ahead) < n_whole
 
 
+@pytest.mark.thorough
 def test_the_first_points_are_those_of_the_first_generation() -> None:
     """Before any outcome, they are near the middle, as the distribution begins."""
     space = SearchSpace(tuple(NumberRange(name, 0.0, 1.0) for name in NAMES))

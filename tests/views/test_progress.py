@@ -82,6 +82,7 @@ Hangs().run_all(2, timeout=5, retries=1, retry_on=["failed", "timeout"])
 """
 
 
+@pytest.mark.thorough
 def test_live_what_is_tried_again_and_how_much_time_is_left_for_it(tmp_path: Path) -> None:
     """Each setting goes on when what it is there for has been shown, or runs out of time."""
     with Terminal(tmp_path, str(script(tmp_path, HANGS))) as terminal:
