@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from superparams import Experiment, executor, search, value
+from superparams import Experiment, Resources, executor, search, value
 from superparams.adapters.entry_points import loaded
 from superparams.errors import EngineError
 from superparams.executor.engines.clusters.cluster import ClusterNode
@@ -278,6 +278,10 @@ class KillsFirstNode(Experiment):
             yield {"step": step, "loss": float(self.a)}
 
 
+class KillsWithResources(KillsFirstNode):
+    resources = Resources(cpus=1)
+
+
 class Leaving(SmallAgents):
     """The node that a file names has left."""
 
@@ -288,10 +292,13 @@ class Leaving(SmallAgents):
         return [one for one in super().nodes() if one.name != gone]
 
 
-def test_a_stopped_run_goes_on_when_the_node_of_the_first_setting_leaves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cls", [KillsFirstNode, KillsWithResources])
+def test_a_stopped_run_goes_on_when_the_node_of_the_first_setting_leaves(
+    tmp_path: Path, cls: type[KillsFirstNode]
+) -> None:
     engine = Leaving(1, 1)
     engine.gone = tmp_path / "gone"
-    space, stop = KillsFirstNode(marks=str(tmp_path)), ASHA(minimize="loss")
+    space, stop = cls(marks=str(tmp_path)), ASHA(minimize="loss")
     results = space.run_all(engine=engine, stop=stop, progress=False, results=tmp_path / "results")
     assert results.counts == {"done": 1, "stopped": 2}
     assert engine.gone.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
@@ -15,6 +16,7 @@ from superparams.executor.engines.clusters.agent_carrier import AgentCarrier
 from superparams.executor.engines.clusters.cluster import AgentLine, ClusterNode, NodeGone
 from superparams.executor.engines.clusters.cluster_machines import ClusterMachines
 from superparams.executor.engines.clusters.remote_agent import RemoteAgent
+from superparams.executor.engines.clusters.unmet_needs import UnmetNeeds
 from superparams.executor.engines.contract import Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.program import Program
@@ -103,7 +105,7 @@ class Driver:
         judge: StepJudge | None = None,
         cls: type[Trained] | None = None,
     ) -> None:
-        control = Control()
+        self.control = control = Control()
         control.judge = judge
         needs = machines = None
         feed = Feed([range(n_settings)])
@@ -130,9 +132,9 @@ class Driver:
         for message in messages:
             self.tell(self.carrier._hear(agent, message))
 
-    def begin(self, agent: RemoteAgent) -> None:
+    def begin(self, agent: RemoteAgent, *devices: str) -> None:
         """An agent begins, and all workers that it is told to start."""
-        self.hear(agent, p.AgentBegun(p.NodeFacts(10**9, ())))
+        self.hear(agent, p.AgentBegun(p.NodeFacts(10**9, devices)))
         for rank in sorted(agent.ranks):
             self.hear(agent, p.Happened(m.PlaceReady(rank)))
 
@@ -244,8 +246,20 @@ def stopped(n_settings: int) -> StopDecisions:
     return StopDecisions(ASHA(minimize="score", reduction_factor=2), [range(n_settings)])
 
 
+class OneProcessor(Trained):
+    a: int = search(range(12))
+    resources = Resources(cpus=1)
+
+
+class OneDevice(OneProcessor):
+    resources = Resources(gpus=1)
+
+
+@pytest.mark.parametrize("cls", [None, OneProcessor])
 @pytest.mark.parametrize("n_lost", range(1, 6))
-def test_settings_of_a_node_that_left_run_though_all_workers_wait_at_steps(n_lost: int) -> None:
+def test_settings_of_a_node_that_left_run_though_all_workers_wait_at_steps(
+    n_lost: int, cls: type[Trained] | None
+) -> None:
     """The workers that are left wait for settings that have none, so there is one more."""
     n_settings, alone = 12, ClusterNode("a", "a", 1)
     expected = Curves(Driver(n_settings, [alone], stopped(n_settings)))
@@ -255,7 +269,7 @@ def test_settings_of_a_node_that_left_run_though_all_workers_wait_at_steps(n_los
     assert len(set(expected.ended.values())) > 1, "some are stopped"
 
     nodes = [ClusterNode("a", "a", n_lost), ClusterNode("b", "b", 2)]
-    driver = Driver(n_settings, nodes, stopped(n_settings))
+    driver = Driver(n_settings, nodes, stopped(n_settings), cls)
     first, second = driver.agents
     curves = Curves(driver)
     driver.begin(first)
@@ -288,3 +302,61 @@ def test_as_long_as_a_worker_runs_no_node_has_one_more() -> None:
     driver.end(first, 0)
     driver.end(first, 1)
     assert [list(chunk) for _, chunk in chunks(first)] == [[0], [1], [2], [3]]
+
+
+# ---- settings that wait for a node
+
+
+def waited(driver: Driver) -> list[str]:
+    """The notes, if it goes on like this for a minute."""
+    unmet = UnmetNeeds()
+    assert list(unmet.notes(driver.carrier._wanted(), 0.0)) == []
+    assert list(unmet.notes(driver.carrier._wanted(), 29.0)) == []
+    return list(unmet.notes(driver.carrier._wanted(), 60.0))
+
+
+def test_a_run_says_that_no_node_is_there() -> None:
+    driver = Driver(2, [ClusterNode("a", "a", 1)])
+    (agent,) = driver.agents
+    (note,) = waited(driver)
+    assert note == "settings have waited for more than 30 seconds for a node"
+    driver.carrier._unmet._since = {Resources(): time.monotonic() - 31}
+    assert list(driver.carrier.poll(0.0, wants_rest=False, has_room=True)) == []
+    assert list(driver.control.notes) == [note]
+    driver.begin(agent)
+    assert waited(driver) == []
+    driver.lose(agent)
+    assert waited(driver) == [note]
+
+
+def test_a_run_says_which_need_waits_for_a_node() -> None:
+    driver = Driver(3, [ClusterNode("a", "a", 1, 1)], cls=OneDevice)
+    (agent,) = driver.agents
+    driver.begin(agent, "0")
+    assert waited(driver) == [], "two wait for a place, and there is one"
+    driver.lose(agent)
+    (note,) = waited(driver)
+    assert note.endswith(" for a node with room for Resources(gpus=1)")
+
+
+def test_a_run_says_that_all_workers_wait_for_a_setting_that_has_no_room() -> None:
+    """Those that wait keep their devices."""
+    nodes = [ClusterNode("a", "a", 1, 1), ClusterNode("b", "b", 1, 1)]
+    driver = Driver(3, nodes, stopped(3), OneDevice)
+    first, second = driver.agents
+    driver.begin(first, "0")
+    driver.begin(second, "0")
+    driver.hear(second, p.Happened(m.StepMade(1, 1, score(1, 0))))
+    assert waited(driver) == []
+    driver.lose(first)
+    (note,) = waited(driver)
+    assert "Resources(gpus=1)" in note
+
+
+def test_what_has_waited_and_waits_again_later_is_noted_by_the_later_time() -> None:
+    unmet, need = UnmetNeeds(), Resources(cpus=1)
+    assert list(unmet.notes([need], 0.0)) == []
+    assert list(unmet.notes([], 20.0)) == []
+    assert list(unmet.notes([need], 40.0)) == []
+    assert list(unmet.notes([need], 60.0)) == []
+    assert len(list(unmet.notes([need], 71.0))) == 1

@@ -94,10 +94,14 @@ class ComingAndGoing(SharedMachine):
         key = data.draw(st.sampled_from(sorted(self.there)))
         self.there.remove(key)
         self.carry_out(m.MachineGone(key))
+        losses = self.scheduler._blameless_losses.copy()
         places = list(self.places.items())
-        for rank in [r for r, one in places if one.share and one.share.machine == key]:
+        ranks = [r for r, one in places if one.share and one.share.machine == key]
+        for rank in sorted(ranks, key=lambda rank: bool(self.scheduler.unfinished(rank))):
             del self.places[rank]
             self.carry_out(m.PlaceGone(rank, is_blameless=True))
+        more = self.scheduler._blameless_losses - losses
+        assert set(more.values()) <= {1}, "one machine is one loss"
 
     @invariant()
     def the_machine_is_large_enough(self) -> None:

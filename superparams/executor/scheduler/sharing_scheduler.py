@@ -61,6 +61,13 @@ class SharingScheduler(Scheduler):
     def _pace_of(self, place: PlaceRecord) -> Pace:
         return self._paces[_need_of(place)]
 
+    def unmet(self) -> list[Resources]:
+        """The needs of settings that wait for a machine."""
+        if self._is_draining:
+            return []
+        waiting = [need for need in self._backlog if self._backlog.of(need).remaining]
+        return [need for need in waiting if not self._machines.can_meet(need)]
+
     def wants_rest(self, now: float) -> bool:
         """Whether places should give back what they have not begun: a place is free for it."""
         if self._is_draining:
@@ -236,7 +243,36 @@ class SharingScheduler(Scheduler):
 
 
 class JudgingSharingScheduler(JudgingScheduler, SharingScheduler):
-    """Shares machines, and has a judge decide at steps."""
+    """Shares machines, and has a judge decide at steps.
+
+    If all places wait at steps, they may wait for a setting whose machine has left. Settings that
+    wait use no processor, so that setting finds room beside those that need only processors.
+    """
+
+    _are_stuck = False  # whether all places wait, once the judge has decided what it can
+
+    def handle(self, event: m.Event, now: float) -> list[m.Instruction]:
+        """The same; and what is to be done if all places wait after that."""
+        instructions = super().handle(event, now)
+        if self._all_wait():
+            self._are_stuck = True
+            instructions += super().handle(m.TimePassed(), now)
+            self._are_stuck = False
+        return instructions
+
+    def _shares(self) -> list[MachineShare]:
+        shares = super()._shares()
+        if not (self._are_stuck and self._all_wait()):
+            return shares
+        return [share for share in shares if share.need.gpus or share.need.memory]
+
+    def _all_wait(self) -> bool:
+        return bool(self._places) and len(self.held()) == len(self._places)
+
+    def unmet(self) -> list[Resources]:
+        """The same; and the next need, if all places wait for it."""
+        stuck = self._in_order()[:1] if self._all_wait() and not self._is_draining else []
+        return list(dict.fromkeys([*super().unmet(), *stuck]))
 
 
 def _need_of(place: PlaceRecord) -> Resources:

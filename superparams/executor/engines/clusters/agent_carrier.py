@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from superparams.declare.resources import Resources
 from superparams.errors import EngineError
 from superparams.executor import payload
 from superparams.executor.engines.clusters import agent_protocol as p
@@ -22,6 +23,7 @@ from superparams.executor.engines.clusters.cluster import Cluster
 from superparams.executor.engines.clusters.cluster_machines import ClusterMachines
 from superparams.executor.engines.clusters.node_logs import add_part
 from superparams.executor.engines.clusters.remote_agent import RemoteAgent
+from superparams.executor.engines.clusters.unmet_needs import UnmetNeeds
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.drive import scheduler_of
 from superparams.executor.engines.feed import Feed
@@ -33,6 +35,7 @@ from superparams.outcomes.batches import encode, warm_up
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
+    from superparams.executor.scheduler.sharing_scheduler import SharingScheduler
 
 __all__ = ["AgentCarrier"]
 
@@ -91,6 +94,7 @@ class AgentCarrier:
         limits = self.scheduler.limits
         self._agents = Agents(cluster, limits, options, machines, has_more=feed.has_more)
         self._events: list[m.Event] = []
+        self._unmet = UnmetNeeds()
         self._wishes = p.Wishes(wants_rest=False, has_room=True)
         self._evidence: dict[int, Mapping[str, Any]] = {}  # by rank, of what was lost last
         self._packed: payload.Payload | None = None
@@ -194,6 +198,7 @@ class AgentCarrier:
     def poll(self, seconds: float, *, wants_rest: bool, has_room: bool) -> _Items:
         """Send what is to be sent, and listen; see `Carrier`."""
         self._agents.look()
+        self._control.note(self._unmet.notes(self._wanted(), time.monotonic()))
         if self._agents.grow():
             yield m.TimePassed()  # the scheduler starts more places
         self._start_waiting()
@@ -210,6 +215,13 @@ class AgentCarrier:
                 for message in news:
                     yield from self._hear(agent, message)
         yield from self._take_events()
+
+    def _wanted(self) -> list[Resources]:
+        """The needs of settings that wait for a node."""
+        if self._machines is not None:
+            return cast("SharingScheduler", self.scheduler).unmet()
+        is_waiting = self.scheduler.remaining and not self._agents.have_begun
+        return [Resources()] if is_waiting else []
 
     def _take_events(self) -> Iterator[m.Event]:
         events, self._events = self._events, []

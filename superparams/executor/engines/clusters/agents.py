@@ -68,6 +68,11 @@ class Agents:
         """Whether some agents have not ended."""
         return bool(self._agents)
 
+    @property
+    def have_begun(self) -> bool:
+        """Whether some agent can have workers."""
+        return any(one.is_begun for one in self._agents.values())
+
     def wake(self) -> None:
         """End a wait for news."""
         self._heard.put((None, None))
