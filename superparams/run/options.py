@@ -123,8 +123,7 @@ class RunOptions:
 
     num_proc: int | Literal["auto"] | None = option(
         None,
-        'The number of workers. By default 1, in this process; on a cluster, all. "auto" takes all '
-        "cores.",
+        'The number of workers; by default 1, on a cluster all. "auto" takes all cores.',
     )
     engine: EngineName | Engine | Executor | None = option(
         None,
@@ -134,7 +133,7 @@ class RunOptions:
     resume: bool = option(True, "Whether to skip settings that are done by the same code.")
     only: Only | None = option(
         None,
-        'Run only settings that "failed", were "stopped", are "new", or keys.',
+        'Which settings to run: "failed", "stopped" or "new" ones, or those with these keys.',
         check=_only,
     )
     shard: tuple[int, int] | None = option(
