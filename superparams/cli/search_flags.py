@@ -22,7 +22,7 @@ SEARCH_FLAGS: Final = (
     click.option(
         "--warm",
         is_flag=True,
-        help="Tell the strategy first what other runs of the same code have recorded.",
+        help="Start the search with what other runs of the same code have recorded.",
     ),
     click.option("--maximize", metavar="COLUMN", help="The result that is to be large."),
     click.option("--minimize", metavar="COLUMN", help="The result that is to be small."),
