@@ -197,7 +197,7 @@ class Experiment(Params):
                 or an event loop for async def run. The name of an engine, one with options as in
                 `superparams.executor.Processes(gpus=2)`, an executor, or an engine of your own.
             resume: Whether to skip settings that are done by the same code.
-            only: Which settings to run: "failed", "stopped" or "new" ones, or those with these keys.
+            only: The settings to run: "failed", "stopped" or "new" ones, or those with these keys.
             shard: Run only part i of n, with i from 0 to n - 1, as one task of a job array.
             timeout: Seconds that run() of a setting may take before its worker is killed.
             setup_timeout: Seconds that setup() may take; by default 10 times timeout, at least 60.

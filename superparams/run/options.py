@@ -133,7 +133,7 @@ class RunOptions:
     resume: bool = option(True, "Whether to skip settings that are done by the same code.")
     only: Only | None = option(
         None,
-        'Which settings to run: "failed", "stopped" or "new" ones, or those with these keys.',
+        'The settings to run: "failed", "stopped" or "new" ones, or those with these keys.',
         check=_only,
     )
     shard: tuple[int, int] | None = option(
