@@ -12,6 +12,8 @@ from superparams import search
 from superparams.adapters.processors import cores
 from superparams.errors import EngineError
 from superparams.executor import Ray
+from superparams.executor.engines.clusters.cluster import ClusterNode, NodeGone
+from superparams.executor.engines.worker_versions import versions_here
 from tests.cluster.ray_cluster import RayServers
 from tests.cluster.real_cluster import RealCluster
 from tests.contracts.cluster import Waits
@@ -95,6 +97,15 @@ def test_a_node_with_another_version_is_refused(tmp_path: Path, ray_servers: Ray
     finally:
         host.close()
         ray_servers.wait_for(2)
+
+
+def test_a_node_that_has_died_since_is_gone(ray_servers: RayServers) -> None:
+    """It does not end the run."""
+    ray_servers.wait_for(2)
+    cluster = Ray(ray_servers.address, gpus=1).cluster()
+    assert len(cluster.nodes()) == 2
+    with pytest.raises(NodeGone):
+        cluster.start(ClusterNode("a1" * 28, "a node", 1), versions_here())
 
 
 def test_where_there_is_no_cluster_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,7 @@ class SharingScheduler(Scheduler):
 
     def _make_room(self, without_room: Counter[Resources]) -> None:
         """Retire idle places, as far as that makes room for settings that have none."""
-        idle = self._in_state(PlaceState.IDLE)
+        idle: list[int] = self._in_state(PlaceState.IDLE)
         leaving = set(self._in_state(PlaceState.RETIRING))
         arriving: list[MachineShare] = []
         for need, count in without_room.items():
