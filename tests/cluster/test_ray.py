@@ -18,6 +18,7 @@ from tests.cluster.ray_cluster import RayServers
 from tests.cluster.real_cluster import RealCluster
 from tests.contracts.cluster import Waits
 from tests.contracts.cluster_resources import LARGE, SMALL, ResourceContract, Trained
+from tests.timing import wait_for
 
 
 class TestRay(RealCluster):
@@ -47,8 +48,19 @@ class TestRay(RealCluster):
             host.close()
 
 
-class ManyTrained(Trained):
-    a: int = search(range(60))
+class TrainedOnLarge(Trained):
+    """Settings of other nodes wait until the large node has run one."""
+
+    folder_of_marks: str = ""
+    a: int = search(range(12))
+
+    def run(self) -> dict[str, Any]:
+        row = super().run()
+        mark = Path(self.folder_of_marks) / "large"
+        if row["node_name"] == LARGE:
+            mark.touch()
+        wait_for(mark.exists)
+        return row
 
 
 @pytest.fixture(scope="class")
@@ -75,9 +87,12 @@ class TestRayResources(ResourceContract):
     def engine(self, uneven: Any) -> Any:
         return uneven
 
-    def test_workers_divide_the_cores_of_a_node(self, run: Callable[..., Any]) -> None:
+    def test_workers_divide_the_cores_of_a_node(
+        self, run: Callable[..., Any], tmp_path: Path
+    ) -> None:
         """Ray gives its actor a thread for each processor of it."""
-        rows = [row for row in run(ManyTrained()) if row["node_name"] == LARGE]
+        rows = run(TrainedOnLarge(folder_of_marks=str(tmp_path)))
+        rows = [row for row in rows if row["node_name"] == LARGE]
         assert {row["omp_num_threads"] for row in rows} == {str(max(1, cores() // 2))}
 
 
