@@ -35,6 +35,7 @@ from superparams.declare.experiment_place import (
 )
 from superparams.declare.keys import Keys
 from superparams.declare.sequence import layout_of
+from superparams.executor import close
 from superparams.executor.engines.processes import pool, protocol, worker_cells
 from superparams.executor.engines.processes.process_carrier import ProcessCarrier
 from superparams.executor.engines.processes.protocol import Frame, Kind
@@ -177,7 +178,7 @@ def sent(batches: list[bytes]) -> float:
 
 
 def recorded(run: RunFolder, batches: list[bytes]) -> float:
-    """Seconds to append all of these to a ledger, and to count what became of their settings."""
+    """Seconds to append all of these to a ledger, and to count their outcomes."""
 
     def act() -> None:
         with Ledger(run.ledger) as ledger:
@@ -194,6 +195,7 @@ def of_a_run(n: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         before = processor()
         took = seconds(lambda: space(n).run_all(WORKERS, results=folder, progress=False))
+        close()  # workers are counted once the interpreter that they come from has ended
         return processor() - before, took
 
 

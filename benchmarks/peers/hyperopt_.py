@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,12 +77,8 @@ def keep_tpe(n: int, workers: int, folder: Path) -> int:
 
 
 def go_on_random(n: int, workers: int, folder: Path) -> dict[str, float]:
-    more, called = len(task.begun(folder)) + workers, time.time()
-    keep_random(more, workers, folder)
-    return task.until_new(called, folder)
+    return task.gone_on(keep_random, workers, folder)
 
 
 def go_on_tpe(n: int, workers: int, folder: Path) -> dict[str, float]:
-    more, called = len(task.begun(folder)) + workers, time.time()
-    keep_tpe(more, workers, folder)
-    return task.until_new(called, folder)
+    return task.gone_on(keep_tpe, workers, folder)

@@ -11,7 +11,8 @@ import itertools
 import multiprocessing
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 NAME = "points"
 COMPLETE, RUNNING = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.RUNNING
 Objective = Callable[[optuna.Trial], float]
+Loss = Callable[[Mapping[str, Any]], float]
+AccuracyAt = Callable[[float, int], float]
 prepared: list[optuna.Study] = []
 Axes = dict[str, range]
 
@@ -170,15 +173,14 @@ Maker = Callable[[int], optuna.samplers.BaseSampler]
 ENDED = (COMPLETE, optuna.trial.TrialState.PRUNED)
 
 
-def distance(trial: optuna.Trial) -> float:
-    point = {name: trial.suggest_float(name, curves.LOW, curves.HIGH) for name in curves.NAMES}
-    return curves.loss(point)
+def distance(trial: optuna.Trial, loss: Loss = curves.loss) -> float:
+    return loss({name: trial.suggest_float(name, curves.LOW, curves.HIGH) for name in curves.NAMES})
 
 
-def curve(trial: optuna.Trial) -> float:
+def curve(trial: optuna.Trial, accuracy_at: AccuracyAt = curves.accuracy) -> float:
     x, accuracy = trial.suggest_float("x", 0.0, 1.0), 0.0
     for epoch in range(1, curves.EPOCHS + 1):
-        accuracy = curves.accuracy(x, epoch)
+        accuracy = accuracy_at(x, epoch)
         trial.report(accuracy, epoch)
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -333,19 +335,8 @@ def go_on_tpe(n: int, workers: int, folder: Path, kind: str) -> dict[str, float]
     return gone_on(tpe_sampler, workers, folder, kind)
 
 
-def slow_curve(trial: optuna.Trial) -> float:
-    x, accuracy = trial.suggest_float("x", 0.0, 1.0), 0.0
-    for epoch in range(1, curves.EPOCHS + 1):
-        accuracy = curves.slow_accuracy(x, epoch)
-        trial.report(accuracy, epoch)
-        if trial.should_prune():
-            raise optuna.TrialPruned
-    return accuracy
-
-
-def slow_distance(trial: optuna.Trial) -> float:
-    point = {name: trial.suggest_float(name, curves.LOW, curves.HIGH) for name in curves.NAMES}
-    return curves.slow_loss(point)
+slow_curve = partial(curve, accuracy_at=curves.slow_accuracy)
+slow_distance = partial(distance, loss=curves.slow_loss)
 
 
 def rows(one: optuna.Study) -> list[Any]:

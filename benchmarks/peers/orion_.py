@@ -5,7 +5,6 @@ Its workers may run a trial more than was asked for.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,15 +71,11 @@ def keep_tpe(n: int, workers: int, folder: Path) -> int:
 
 
 def go_on_random(n: int, workers: int, folder: Path) -> dict[str, float]:
-    more, called = len(task.begun(folder)) + workers, time.time()
-    keep_random(more, workers, folder)
-    return task.until_new(called, folder)
+    return task.gone_on(keep_random, workers, folder)
 
 
 def go_on_tpe(n: int, workers: int, folder: Path) -> dict[str, float]:
-    more, called = len(task.begun(folder)) + workers, time.time()
-    keep_tpe(more, workers, folder)
-    return task.until_new(called, folder)
+    return task.gone_on(keep_tpe, workers, folder)
 
 
 def rows(n: int, workers: int, folder: Path) -> list[Any]:

@@ -98,6 +98,15 @@ def until_new(called: float, folder: Path) -> dict[str, float]:
     return {"seconds": min(began for began in begun(folder) if began > called) - called}
 
 
+def gone_on(
+    keep: Callable[[int, int, Path], object], workers: int, folder: Path
+) -> dict[str, float]:
+    """Seconds until a search goes on that gets one more trial for each worker."""
+    more, called = len(begun(folder)) + workers, time.time()
+    keep(more, workers, folder)
+    return until_new(called, folder)
+
+
 def equal(
     rows: Callable[[int, int, Path], list[Any]], n: int, workers: int, folder: Path
 ) -> dict[str, bool]:
