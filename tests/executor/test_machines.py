@@ -15,12 +15,10 @@ from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.machine import Machine, MachineShare
 from superparams.executor.scheduler.machines import Machines
-from superparams.executor.scheduler.retries import Retries
 from superparams.executor.scheduler.sharing_scheduler import SharingScheduler
 from superparams.executor.scheduler.state_machine import Scheduler
-from superparams.outcomes.outcome import Status
 from tests.executor.test_sharing_scheduler import Pattern, SharedMachine, check_sums
-from tests.executor.test_state_machine import STATUSES, send
+from tests.executor.test_state_machine import Start, send, starts
 
 GB = 10**9
 MACHINES = {
@@ -44,28 +42,11 @@ NEEDS = [
 class ComingAndGoing(SharedMachine):
     """An engine whose machines come and go; see `SharedMachine`."""
 
-    @initialize(
-        needs=st.lists(st.sampled_from(NEEDS), min_size=1, max_size=4),
-        n_places=st.integers(1, 7),
-        n_settings=st.integers(0, 40),
-        most=st.integers(0, 2),
-        statuses=st.frozensets(st.sampled_from(STATUSES)),
-        wait=st.sampled_from([0.0, 1.0]),
-        flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
-    )
-    def begin_with_no_machine(
-        self,
-        needs: list[Resources],
-        n_places: int,
-        n_settings: int,
-        most: int,
-        statuses: frozenset[Status],
-        wait: float,
-        flags: tuple[bool, bool, bool],
-    ) -> None:
+    @initialize(start=starts(7), needs=st.lists(st.sampled_from(NEEDS), min_size=1, max_size=4))
+    def begin_with_no_machine(self, start: Start, needs: list[Resources]) -> None:
         self.needs = Pattern(needs)
         self.there: set[str] = set()
-        self.start(n_places, n_settings, Retries(most, statuses, wait), flags)
+        self.start(start)
 
     begin_sharing = None  # type: ignore[assignment]  # the rule of `SharedMachine`, which has one
 

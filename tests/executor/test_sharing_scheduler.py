@@ -15,10 +15,8 @@ from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.scheduler.limits import Limits
 from superparams.executor.scheduler.machine import Machine, MachineShare
-from superparams.executor.scheduler.retries import Retries
 from superparams.executor.scheduler.sharing_scheduler import SharingScheduler
-from superparams.outcomes.outcome import Status
-from tests.executor.test_state_machine import STATUSES, Engine, ModelPlace, send
+from tests.executor.test_state_machine import Engine, ModelPlace, Start, send, starts
 
 MACHINE = Machine(4, 8 * 10**9, ("0", "1", "2"))
 NEEDS = [
@@ -69,27 +67,10 @@ def check_sums(machine: Machine, shares: Sequence[MachineShare]) -> None:
 class SharedMachine(Engine):
     """An engine whose places share a machine; see `Engine`."""
 
-    @initialize(
-        needs=st.lists(st.sampled_from(NEEDS), min_size=1, max_size=4),
-        n_places=st.integers(1, 5),
-        n_settings=st.integers(0, 40),
-        most=st.integers(0, 2),
-        statuses=st.frozensets(st.sampled_from(STATUSES)),
-        wait=st.sampled_from([0.0, 1.0]),
-        flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
-    )
-    def begin_sharing(
-        self,
-        needs: list[Resources],
-        n_places: int,
-        n_settings: int,
-        most: int,
-        statuses: frozenset[Status],
-        wait: float,
-        flags: tuple[bool, bool, bool],
-    ) -> None:
+    @initialize(start=starts(5), needs=st.lists(st.sampled_from(NEEDS), min_size=1, max_size=4))
+    def begin_sharing(self, start: Start, needs: list[Resources]) -> None:
         self.needs = Pattern(needs)
-        self.start(n_places, n_settings, Retries(most, statuses, wait), flags)
+        self.start(start)
 
     begin = None  # type: ignore[assignment]  # the rule of `Engine`, which has no needs
 

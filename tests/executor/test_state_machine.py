@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -37,33 +38,40 @@ class ModelPlace:
         self.step: int | None = None  # the setting that waits for an answer
 
 
+class Start(NamedTuple):
+    """How a run of `Engine` begins."""
+
+    n_places: int
+    n_settings: int
+    retries: Retries
+    flags: tuple[bool, bool, bool]
+
+
+def starts(most_places: int) -> st.SearchStrategy[Start]:
+    return st.builds(
+        Start,
+        st.integers(1, most_places),
+        st.integers(0, 40),
+        st.builds(
+            Retries,
+            st.integers(0, 2),
+            st.frozensets(st.sampled_from(STATUSES)),
+            st.sampled_from([0.0, 1.0]),
+        ),
+        st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    )
+
+
 class Engine(RuleBasedStateMachine):
     """An engine of plain data, in which anything may happen at any time."""
 
-    @initialize(
-        n_places=st.integers(1, 4),
-        n_settings=st.integers(0, 40),
-        most=st.integers(0, 2),
-        statuses=st.frozensets(st.sampled_from(STATUSES)),
-        wait=st.sampled_from([0.0, 1.0]),
-        flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
-    )
-    def begin(
-        self,
-        n_places: int,
-        n_settings: int,
-        most: int,
-        statuses: frozenset[Status],
-        wait: float,
-        flags: tuple[bool, bool, bool],
-    ) -> None:
-        self.start(n_places, n_settings, Retries(most, statuses, wait), flags)
+    @initialize(start=starts(4))
+    def begin(self, start: Start) -> None:
+        self.start(start)
 
-    def start(
-        self, n_places: int, n_settings: int, retries: Retries, flags: tuple[bool, bool, bool]
-    ) -> None:
+    def start(self, start: Start) -> None:
+        n_places, n_settings, self.retries, flags = start
         self.decides, one_by_one, self.confirms_later = flags
-        self.retries = retries
         limits = Limits(n_places, self.retries, one_by_one=one_by_one, decides_steps=self.decides)
         self.scheduler = self.scheduler_of(limits, [range(n_settings)])
         self.n_places, self.one_by_one = n_places, one_by_one
