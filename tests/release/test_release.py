@@ -27,7 +27,6 @@ PIP = ("-m", "pip", "--disable-pip-version-check", "install", "--quiet")
 
 pytestmark = [
     pytest.mark.skipif(not DIST.is_dir(), reason="`make release-check` runs this"),
-    pytest.mark.slow,
     pytest.mark.timeout(3600),
 ]
 

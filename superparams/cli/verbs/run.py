@@ -34,7 +34,7 @@ EXAMPLES: Final = (
     ("experiment RQ1 --plan", "what is done, and what there is to do"),
 )
 CODES: Final = (
-    ("0", "all settings are done"),
+    ("0", "no setting failed: all are done or stopped"),
     ("1", "some failed, were killed or took too long"),
     ("2", "the command or an experiment is wrong, and did not run"),
     ("130, 143", "ended by Ctrl-C, by SIGTERM: recorded outcomes are kept"),

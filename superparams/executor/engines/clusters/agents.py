@@ -195,8 +195,10 @@ class Agents:
         self._wanted[rank] = None
 
     def drop(self, rank: int) -> bool:
-        """Do not place it any more; gives whether it waited for that."""
-        return self._wanted.pop(rank, self) is None
+        """Do not place this rank. Returns whether it waited for an agent."""
+        is_waiting = rank in self._wanted
+        self._wanted.pop(rank, None)
+        return is_waiting
 
     def placed(self, held: Set[int]) -> Iterator[tuple[int, RemoteAgent]]:
         """Place the ranks that wait, each at the agent with the most room.
