@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from superparams import Experiment, Resources, search
+from superparams.adapters.visible_devices import CUDA
 from superparams.errors import EngineError
 from superparams.executor.engines.contract import Engine
 from superparams.strategies import ASHA, Evolution
@@ -24,11 +25,12 @@ from tests.timing import wait_for
 
 LARGE, SMALL = "large", "small"
 MB = 10**6
-NAMES = "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "NODE_NAME"
+THREADS = "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"
+NAMES = CUDA, *THREADS, "NODE_NAME"
 
 
 def seen(setting: Any) -> dict[str, Any]:
-    """What a setting sees of its node, and when it ran."""
+    """What a setting sees of its machine, and when it ran."""
     begun = time.monotonic()
     time.sleep(0.05)
     about = {name.lower(): os.environ.get(name) for name in NAMES}

@@ -23,30 +23,11 @@ from superparams.executor import Processes
 from superparams.executor.engines.processes.worker_environ import devices as worker_devices
 from superparams.executor.engines.processes.worker_environ import named_devices
 from superparams.strategies import ASHA, Evolution, Random
+from tests.contracts.cluster_resources import THREADS, OneDevice, Trained, seen
 from tests.sweeps import sweep
 from tests.timing import wait_for
 
 N_CPUS = cores()
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
-
-
-def seen(setting: Any) -> dict[str, Any]:
-    """What a setting sees of the machine, and when it ran."""
-    begun = time.monotonic()
-    time.sleep(0.05)
-    environ = {name.lower(): os.environ.get(name) for name in (CUDA, *THREADS)}
-    return {**environ, "worker": setting.rank, "begun": begun, "ended": time.monotonic()}
-
-
-class Trained(Experiment):
-    a: int = search(range(6))
-
-    def run(self) -> dict[str, Any]:
-        return seen(self)
-
-
-class OneDevice(Trained):
-    resources = Resources(gpus=1)
 
 
 class BySetting(Trained):
