@@ -120,7 +120,7 @@ class AgentCarrier:
         warm_up()
 
     def _plan(self, handle: payload.Handle) -> p.AgentPlan:
-        first = next((one[0] for one in self._feed.first if one), None)
+        first = next((indices[0] for indices in self._feed.first if indices), None)
         params = {} if first is None else self._program.row(first)
         libraries = [*self._program.libraries(), *transport.loaded_ahead(params)]
         n_places = self.scheduler.limits.n_places

@@ -41,7 +41,7 @@ class AgentInbox(Feed):
     def put(self, messages: Sequence[Any]) -> None:
         """Add messages; any thread may do so."""
         self._messages.extend(messages)
-        if any(isinstance(one, p.EndPool) and one.is_hurried for one in messages):
+        if any(isinstance(message, p.EndPool) and message.is_hurried for message in messages):
             self.on_hurry()
         self._arrived.set()
         self.wake()

@@ -72,10 +72,10 @@ class AgentReports:
         suspects = {index for chunk in event.suspects for index in chunk}
         for rank, chunk in list(self._chunks.items()):
             unfinished = chunk.split(self._n_ended[rank])[1]
-            places = [place for place, index in enumerate(unfinished) if index in suspects]
-            begun = places[-1] + 1 if places else 0
-            gone = m.PlaceGone(rank, begun=begun, is_blameless=not begun)
-            self._emit(p.Happened(gone, dict(evidence) if begun else None))
+            positions = [position for position, index in enumerate(unfinished) if index in suspects]
+            n_begun = positions[-1] + 1 if positions else 0
+            gone = m.PlaceGone(rank, begun=n_begun, is_blameless=not n_begun)
+            self._emit(p.Happened(gone, dict(evidence) if n_begun else None))
 
     def _release(self) -> None:
         while self._queue:

@@ -71,7 +71,7 @@ class Agents:
     @property
     def have_begun(self) -> bool:
         """Whether some agent can have workers."""
-        return any(one.is_begun for one in self._agents.values())
+        return any(agent.is_begun for agent in self._agents.values())
 
     def wake(self) -> None:
         """End a wait for news."""
@@ -79,8 +79,10 @@ class Agents:
 
     def activity(self) -> list[Activity]:
         """What each worker does."""
-        known = [one for agent in list(self._agents.values()) for one in agent.activity()]
-        return sorted(known, key=lambda one: one.rank)
+        activities = [
+            activity for agent in list(self._agents.values()) for activity in agent.activity()
+        ]
+        return sorted(activities, key=lambda activity: activity.rank)
 
     # ---- nodes
 
@@ -108,7 +110,7 @@ class Agents:
             return True
         if self._machines is not None:
             return bool(self._machines.lacking(self._nodes(), self._limits.n_places))
-        return self._limits.n_places > sum(one.n_workers for one in self._agents.values())
+        return self._limits.n_places > sum(agent.n_workers for agent in self._agents.values())
 
     def _n_workers_on(self, node: ClusterNode) -> int:
         """The workers that the run could use on a node that has no agent."""
@@ -117,8 +119,8 @@ class Agents:
             needs = self._machines.lacking(self._nodes(), n_places)
             is_wanted = any(node.capacity(need) >= 1 for need in needs)
             return int(min(node.n_cpus, n_places)) if is_wanted else 0
-        taken = sum(one.n_workers for one in self._agents.values())
-        return int(max(0, min(node.n_cpus, n_places - taken)))
+        n_taken = sum(agent.n_workers for agent in self._agents.values())
+        return int(max(0, min(node.n_cpus, n_places - n_taken)))
 
     def _part_of(self, node: ClusterNode, n_workers: int) -> ClusterNode:
         """What the run takes of a node."""
@@ -127,7 +129,7 @@ class Agents:
         return self._machines.part_of(node, n_workers, has_more=self._has_more)
 
     def _nodes(self) -> list[ClusterNode]:
-        return [one.node for one in self._agents.values()]
+        return [agent.node for agent in self._agents.values()]
 
     def _start(self, node: ClusterNode, n_workers: int) -> None:
         def start() -> AgentLine:
@@ -153,14 +155,14 @@ class Agents:
         """
         if not self._options.may_grow:
             return False
-        n_workers = sum(one.n_workers for one in self._agents.values() if one.is_begun)
+        n_workers = sum(agent.n_workers for agent in self._agents.values() if agent.is_begun)
         before = self._limits.n_places
         self._limits.n_places = max(before, min(n_workers, self.plan.n_ranks))
         return self._limits.n_places > before
 
     def drop_late(self) -> None:
         """Forget agents that have not begun: the run is over."""
-        for agent in [one for one in self._agents.values() if not one.is_begun]:
+        for agent in [candidate for candidate in self._agents.values() if not candidate.is_begun]:
             del self._agents[agent.node.key]
             self._gone.append(agent)
             agent.close()
@@ -208,11 +210,11 @@ class Agents:
                 worker, so one more gets a worker: those that wait use no processor.
         """
         while self._wanted:
-            begun = [one for one in self._agents.values() if one.is_begun]
-            agent = max(begun, key=lambda one: one.n_free, default=None)
+            candidates = [candidate for candidate in self._agents.values() if candidate.is_begun]
+            agent = max(candidates, key=lambda candidate: candidate.n_free, default=None)
             if agent is None:
                 return
-            if agent.n_free <= 0 and not all(one.ranks <= held for one in begun):
+            if agent.n_free <= 0 and not all(candidate.ranks <= held for candidate in candidates):
                 return
             rank = next(iter(self._wanted))
             del self._wanted[rank]

@@ -53,21 +53,21 @@ class ClusterMachines:
                 self._seen[node.key] = node, node.machine
 
     def _capacity(self, need: Resources) -> float:
-        seen = self._seen.values()
-        counts = [min(node.n_cpus, machine.capacity(need)) for node, machine in seen]
+        pairs = self._seen.values()
+        counts = [min(node.n_cpus, machine.capacity(need)) for node, machine in pairs]
         return sum(counts) if counts else math.inf
 
     # ---- what a run takes
 
-    def lacking(self, taken: Sequence[ClusterNode], n_places: float) -> list[Resources]:
+    def lacking(self, nodes: Sequence[ClusterNode], n_places: float) -> list[Resources]:
         """The needs that more nodes would help.
 
         Args:
-            taken: Nodes that have agents.
+            nodes: Nodes that have agents.
             n_places: The number of settings that may run at once.
         """
         needs = list(self.needs.known) or [Resources()]
-        return [x for x in needs if sum(self._room_on(one, x) for one in taken) < n_places]
+        return [x for x in needs if sum(self._room_on(node, x) for node in nodes) < n_places]
 
     def _room_on(self, node: ClusterNode, need: Resources) -> float:
         """How many settings may run at once on a node, as far as is known by now."""
@@ -97,7 +97,7 @@ class ClusterMachines:
         Raises:
             EngineError: When no node has what a setting needs.
         """
-        others = [one for key, one in self._devices.items() if key != node.key]
+        others = [pair for key, pair in self._devices.items() if key != node.key]
         in_use = {name for host, names in others if host == node.host for name in names}
         names = tuple(name for name in facts.devices if name not in in_use)[: node.n_devices]
         self._devices[node.key] = node.host, names
@@ -126,7 +126,7 @@ class ClusterMachines:
             return
         machines = [machine for _, machine in self._seen.values()]
         lacking = [machine.shortage(need) for machine in machines]
-        names = tuple(name for name in _AMOUNTS if all(one == name for one in lacking))
+        names = tuple(name for name in _AMOUNTS if all(shortage == name for shortage in lacking))
         if names:
             refuse_need(self.needs, need, names, index, self._most_of(names[0], machines))
         counts = tuple(name for name in _AMOUNTS if getattr(need, name) is not None)
@@ -135,10 +135,13 @@ class ClusterMachines:
 
     def _most_of(self, name: str, machines: Sequence[Machine]) -> str:
         most: dict[str, Callable[[], str]] = {
-            "cpus": lambda: counted(max(one.cpus for one in machines), "processor"),
-            "memory": lambda: f"{shown_bytes(max(one.memory for one in machines))} of memory",
+            "cpus": lambda: counted(max(machine.cpus for machine in machines), "processor"),
+            "memory": lambda: (
+                f"{shown_bytes(max(machine.memory for machine in machines))} of memory"
+            ),
             "gpus": lambda: (
-                f"{counted(max(len(one.devices) for one in machines), 'device')} ({self._source})"
+                f"{counted(max(len(machine.devices) for machine in machines), 'device')} "
+                f"({self._source})"
             ),
         }
         return (

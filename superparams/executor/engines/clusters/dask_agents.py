@@ -87,13 +87,13 @@ class DaskCluster:
                 f"the scheduler of {self._client!r} cannot be reached: {type(error).__name__}: "
                 f"{error}; start it, and run again: what has ended is kept"
             ) from error
-        found: dict[str, ClusterNode] = {}
+        nodes: dict[str, ClusterNode] = {}
         for address, about in workers.items():
             # Several workers may be threads of one process, which gets one agent.
             process = address.rpartition("/")[0] if address.startswith("inproc:") else address
             node = _node(address, about)
-            found[process] = _together(found[process], node) if process in found else node
-        return list(found.values())
+            nodes[process] = _together(nodes[process], node) if process in nodes else node
+        return list(nodes.values())
 
     def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
         """Start an actor; see `Cluster`."""
@@ -117,12 +117,12 @@ def _node(address: str, about: Mapping[str, Any]) -> ClusterNode:
     )
 
 
-def _together(one: ClusterNode, other: ClusterNode) -> ClusterNode:
+def _together(first: ClusterNode, second: ClusterNode) -> ClusterNode:
     """Two workers of one process."""
-    return one._replace(
-        n_cpus=one.n_cpus + other.n_cpus,
-        n_devices=one.n_devices + other.n_devices,
-        memory=one.memory and other.memory and one.memory + other.memory,
+    return first._replace(
+        n_cpus=first.n_cpus + second.n_cpus,
+        n_devices=first.n_devices + second.n_devices,
+        memory=first.memory and second.memory and first.memory + second.memory,
     )
 
 

@@ -157,9 +157,9 @@ class _ControlAway(Control):
 
     def note(self, sentences: Iterable[str]) -> None:
         """Send sentences for the user."""
-        known = tuple(sentences)
-        if known:
-            self._reports.add(p.UserNotes(known))
+        notes = tuple(sentences)
+        if notes:
+            self._reports.add(p.UserNotes(notes))
 
 
 class _AgentPool:
@@ -240,7 +240,9 @@ class _AgentPool:
         is_time = now - self._looked > _LOOK
         if is_time:
             self._looked = now
-            running = [one for one in self._carrier.activity() if one.index is not None]
+            running = [
+                activity for activity in self._carrier.activity() if activity.index is not None
+            ]
             if running or self._running:
                 news.append(p.WorkersNow(running))
             self._running = running

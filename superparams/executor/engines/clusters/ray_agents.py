@@ -96,9 +96,9 @@ class RayCluster:
                 f"the Ray cluster cannot be reached: {type(error).__name__}: {error}; start it, "
                 "and run again: what has ended is kept"
             ) from error
-        found = [_node(one, self._gpus) for one in nodes if one["Alive"]]
-        self._n_devices = {node.key: node.n_devices for node in found}
-        return [node for node in found if node.n_cpus]
+        cluster_nodes = [_node(about, self._gpus) for about in nodes if about["Alive"]]
+        self._n_devices = {node.key: node.n_devices for node in cluster_nodes}
+        return [node for node in cluster_nodes if node.n_cpus]
 
     def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
         """Start an actor; see `Cluster`."""
@@ -115,14 +115,14 @@ class RayCluster:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         node, num_cpus, num_gpus, memory = key
-        made = self.ray.remote(_RayAgent).options(
+        actor_class = self.ray.remote(_RayAgent).options(
             num_cpus=num_cpus,
             num_gpus=num_gpus,
             memory=memory or None,
             max_concurrency=_N_CALLS,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )
-        return made.remote()
+        return actor_class.remote()
 
     def put(self, batch: bytes) -> Any:
         """Messages in Ray's store of objects, once for all nodes."""
@@ -190,7 +190,7 @@ def _forget_threads_of_ray() -> None:
     """
     with suppress(OSError):  # there is no /proc
         variables = Path("/proc/self/environ").read_bytes().split(b"\0")
-        if not any(one.startswith(b"OMP_NUM_THREADS=") for one in variables):
+        if not any(variable.startswith(b"OMP_NUM_THREADS=") for variable in variables):
             os.environ.pop("OMP_NUM_THREADS", None)
 
 
@@ -265,12 +265,16 @@ class _KeptActors:
     def take(self, key: _Key, ray: Any) -> Any:
         """An actor that was kept; None if there is none. Others of its node make room for it."""
         with self._lock:
-            found = {one: self._actors.pop(one) for one in list(self._actors) if one[0] == key[0]}
-        for one, (actor, timer) in found.items():
+            actors = {
+                actor_key: self._actors.pop(actor_key)
+                for actor_key in list(self._actors)
+                if actor_key[0] == key[0]
+            }
+        for actor_key, (actor, timer) in actors.items():
             timer.cancel()
-            if one != key:
+            if actor_key != key:
                 _kill(ray, actor)
-        return found[key][0] if key in found else None
+        return actors[key][0] if key in actors else None
 
     def _end(self, key: _Key, actor: Any, ray: Any) -> None:
         with self._lock:

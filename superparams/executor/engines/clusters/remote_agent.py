@@ -87,13 +87,13 @@ class RemoteAgent:
     def note(self, activities: Sequence[Activity]) -> None:
         """Note what its workers do now."""
         now = time.monotonic()
-        self._running = {one.rank: (one, now) for one in activities}
+        self._running = {activity.rank: (activity, now) for activity in activities}
 
     def activity(self) -> list[Activity]:
         """What its workers do; any thread may ask."""
         now, running = time.monotonic(), self._running
         idle = [Activity(rank, None, 0.0) for rank in self.ranks.copy() if rank not in running]
-        return idle + [_later(one, now - since) for one, since in list(running.values())]
+        return idle + [_later(activity, now - since) for activity, since in list(running.values())]
 
     def close(self) -> None:
         """Stop talking, and end the agent."""
@@ -148,9 +148,14 @@ class RemoteAgent:
         self._hear(self, None)
 
 
-def _later(one: Activity, seconds: float) -> Activity:
-    if one.index is None:
-        return one
+def _later(activity: Activity, seconds: float) -> Activity:
+    if activity.index is None:
+        return activity
     return Activity(
-        one.rank, one.index, one.seconds + seconds, one.attempt, one.in_setup, one.log_start
+        activity.rank,
+        activity.index,
+        activity.seconds + seconds,
+        activity.attempt,
+        activity.in_setup,
+        activity.log_start,
     )
