@@ -78,60 +78,60 @@ MOST_POINTS: Final = 100
 _PLAIN: Final = re.compile(r"[\w.+-]+")  # without special characters of shells
 
 
-def targets(root: Root, begun: str) -> list[str]:
+def targets(root: Root, incomplete: str) -> list[str]:
     """Names of experiments that begin so, up to the next dot or slash.
 
     Classes are suggested after the name of their file. Nothing is imported.
     """
     tree = Tree(root.folder)
-    paths = [path for path in _paths(root, tree, begun) if _is_next(path, begun, "/")]
-    if "/" in begun:
+    paths = [path for path in _paths(root, tree, incomplete) if _is_next(path, incomplete, "/")]
+    if "/" in incomplete:
         return paths
     # With the experiments folder, the user begins a path.
     names = [path for path in paths if path == f"{root.folder.name}/"]
-    names += [name for name in _names(tree, begun) if _is_next(name, begun, ".")]
+    names += [name for name in _names(tree, incomplete) if _is_next(name, incomplete, ".")]
     prefix = f"{root.folder.name}."
-    if begun.startswith(prefix):
-        names += [prefix + name for name in targets(root, begun.removeprefix(prefix))]
+    if incomplete.startswith(prefix):
+        names += [prefix + name for name in targets(root, incomplete.removeprefix(prefix))]
     return sorted(set(names))
 
 
-def _is_next(name: str, begun: str, mark: str) -> bool:
-    more = name.removeprefix(begun)
+def _is_next(name: str, incomplete: str, mark: str) -> bool:
+    more = name.removeprefix(incomplete)
     is_more = more != "" or not name.endswith(mark)
-    return name.startswith(begun) and is_more and mark not in more.rstrip(mark)
+    return name.startswith(incomplete) and is_more and mark not in more.rstrip(mark)
 
 
-def _names(tree: Tree, begun: str) -> Iterator[str]:
+def _names(tree: Tree, incomplete: str) -> Iterator[str]:
     yield from map(".".join, tree.folders(()))
     for parts, file in tree.files(()):
         name = ".".join(parts)
         yield name
-        if begun.startswith(f"{name}."):
+        if incomplete.startswith(f"{name}."):
             yield from (f"{name}.{cls}" for cls in classes_in(file))
 
 
-def _paths(root: Root, tree: Tree, begun: str) -> Iterator[str]:
+def _paths(root: Root, tree: Tree, incomplete: str) -> Iterator[str]:
     """Files and folders, relative to the working directory."""
     here = Path.cwd()
-    base = root.folder if begun.startswith("/") else Path(os.path.relpath(root.folder, here))
+    base = root.folder if incomplete.startswith("/") else Path(os.path.relpath(root.folder, here))
     start = "" if base == Path(".") else f"{base.as_posix()}/"
-    if begun.startswith("./") and not start.startswith("/"):
+    if incomplete.startswith("./") and not start.startswith("/"):
         start = f"./{start}"
     yield start
     yield from (f"{start}{'/'.join(parts)}/" for parts in tree.folders(()))
     yield from (f"{start}{'/'.join(parts)}.py" for parts, _ in tree.files(()))
 
 
-def overrides(classes: Iterable[type[Any]], begun: str) -> list[str]:
+def overrides(classes: Iterable[type[Any]], incomplete: str) -> list[str]:
     """Fields of experiments that begin so, with a ``=``; after that, points and options."""
     fields = {name: points for cls in classes for name, points in _fields(cls, 0)}
-    name, equals, text = begun.partition("=")
+    name, equals, text = incomplete.partition("=")
     if not equals:
-        return [f"{field}=" for field in fields if field.startswith(begun)]
+        return [f"{field}=" for field in fields if field.startswith(incomplete)]
     before, comma, last = text.rpartition(",")
-    taken = before.split(",")
-    points = [point for point in fields.get(name, ()) if point not in taken]
+    earlier_points = before.split(",")
+    points = [point for point in fields.get(name, ()) if point not in earlier_points]
     return [f"{name}={before}{comma}{point}" for point in points if point.startswith(last)]
 
 

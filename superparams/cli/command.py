@@ -74,8 +74,12 @@ class Verbs(click.Group):
         run = load_verb("run")
         if incomplete.startswith("-") and run is not None:
             params = [*run.get_params(ctx), *ctx.command.get_params(ctx)]
-            options = [one for one in params if isinstance(one, click.Option)]
-            helps = {name: one.help for one in options for name in [*one.opts, *one.secondary_opts]}
+            options = [option for option in params if isinstance(option, click.Option)]
+            helps = {
+                name: option.help
+                for option in options
+                for name in [*option.opts, *option.secondary_opts]
+            }
             return [CompletionItem(name, help=helps[name]) for name in _begun(helps, incomplete)]
         verbs = [CompletionItem(name, help=VERBS[name]) for name in _begun(VERBS, incomplete)]
         return [*verbs, *NAME.shell_complete(ctx, ctx.command.params[0], incomplete)]
@@ -89,12 +93,12 @@ def load_verb(name: str) -> click.Command | None:
     """The verb called `name`; None when there is no such verb."""
     module = f"superparams.cli.verbs.{name}"
     try:
-        found: click.Command = importlib.import_module(module).command
+        verb: click.Command = importlib.import_module(module).command
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
         return None
-    return found
+    return verb
 
 
 def with_verb(ctx: click.Context, words: list[str]) -> list[str]:
@@ -109,7 +113,7 @@ def with_verb(ctx: click.Context, words: list[str]) -> list[str]:
 
 
 def _own_options(ctx: click.Context) -> list[str]:
-    return [name for one in ctx.command.get_params(ctx) for name in one.opts]
+    return [name for parameter in ctx.command.get_params(ctx) for name in parameter.opts]
 
 
 def _are_options_of(verb: str, words: list[str]) -> bool:

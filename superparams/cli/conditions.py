@@ -102,7 +102,7 @@ class _Class:
 
 
 def matching(
-    table: pa.Table, wanted: Iterable[str], of: Of = None, *, schema: Of = None
+    table: pa.Table, conditions: Iterable[str], of: Of = None, *, schema: Of = None
 ) -> pa.Table:
     """The rows for which all conditions hold: ``kernel=rbf,poly``, ``accuracy>0.9``, ``C!=1``.
 
@@ -113,7 +113,7 @@ def matching(
 
     Args:
         table: The rows, with all columns.
-        wanted: The conditions.
+        conditions: The conditions.
         of: The experiment's class; None where it is not known.
         schema: Without the class, one that reads words as the class did when it ran.
 
@@ -122,8 +122,8 @@ def matching(
         FieldError: For a text that is no value of the field or column, as for a run.
         StoreError: For a value that the column could never hold.
     """
-    for one in wanted:
-        table = table.filter(_mask(table, _parsed(table, one), _Class(of, schema or of)))
+    for condition in conditions:
+        table = table.filter(_mask(table, _parsed(table, condition), _Class(of, schema or of)))
     return table
 
 
@@ -139,35 +139,35 @@ def _parsed(table: pa.Table, text: str) -> _Condition:
         names.update((".".join(parts[:n]), None) for n in range(1, len(parts)))
     longest = max((name for name in names if _is_before(text, name)), key=len, default=None)
     if longest is not None:
-        found = _OPERATOR.match(text, len(longest))
-        assert found is not None
+        match = _OPERATOR.match(text, len(longest))
+        assert match is not None
         name = column_of_filter(table.schema, longest)
-        return _Condition(name, found[1], text[found.end() :].strip())
-    found = _OPERATOR.search(text)
-    if found is None:
+        return _Condition(name, match[1], text[match.end() :].strip())
+    match = _OPERATOR.search(text)
+    if match is None:
         raise CommandError(
             f"--where {text}: give a condition such as kernel=rbf, accuracy>0.9 or C!=1"
         )
-    name = unicodedata.normalize("NFKC", text[: found.start()]).strip()
+    name = unicodedata.normalize("NFKC", text[: match.start()]).strip()
     name = next((x for x in (name, name.replace("-", "_")) if x in names), name)
     if name not in names:
         checked_name(table.column_names, name)
     name = column_of_filter(table.schema, name)
-    return _Condition(name, found[1], text[found.end() :].strip())
+    return _Condition(name, match[1], text[match.end() :].strip())
 
 
 def _is_before(text: str, name: str) -> bool:
     return text.startswith(name) and _OPERATOR.match(text, len(name)) is not None
 
 
-def _mask(table: pa.Table, condition: _Condition, of: _Class) -> pa.Array:
+def _mask(table: pa.Table, condition: _Condition, known_class: _Class) -> pa.Array:
     if condition.operator in _ORDERS:
         return _compared(table, condition)
-    mask = _equal(Rows.of_table(table), condition, of)
+    mask = _equal(Rows.of_table(table), condition, known_class)
     return pc.invert(mask) if condition.operator == "!=" else mask
 
 
-def _equal(rows: Rows, condition: _Condition, of: _Class) -> pa.Array:
+def _equal(rows: Rows, condition: _Condition, known_class: _Class) -> pa.Array:
     """Which rows have one of the values of a condition.
 
     A text that the field does not take, but that stands in the column, is of an earlier class.
@@ -176,21 +176,21 @@ def _equal(rows: Rows, condition: _Condition, of: _Class) -> pa.Array:
     field = rows.schema.field(name) if name in rows.schema.names else None
     is_open = condition.operator == "!="  # then None stands for fields that are not there, too
     refused: FieldError | None = None
-    if of.reads is not None and field_of(rows.schema, name):
+    if known_class.reads is not None and field_of(rows.schema, name):
         try:
-            values = filter_values(of.reads, field_of(rows.schema, name), text)
+            values = filter_values(known_class.reads, field_of(rows.schema, name), text)
         except FieldError as error:
             refused, values = error, []
-        mask = _any_of(lambda x: _mask_of_value(rows, name, x, of, is_open), values)
+        mask = _any_of(lambda x: _mask_of_value(rows, name, x, known_class, is_open), values)
         if values and (text != "None" or mask.true_count):
             return mask
     if field is None:
         raise refused or CommandError(unknown_column(name, rows.schema.names))
     if refused is None:
-        return _by_column(rows, field, text, of.shown, is_open)
+        return _by_column(rows, field, text, known_class.shown, is_open)
     try:
         parts = [part.strip() for part in split(text)]
-        masks = [_by_column(rows, field, part, of.shown, is_open) for part in parts]
+        masks = [_by_column(rows, field, part, known_class.shown, is_open) for part in parts]
     except (SuperparamsError, Unreadable):
         raise refused from None
     for part, mask in zip(parts, masks, strict=True):
@@ -213,7 +213,9 @@ def _any_of(mask_of: Callable[[Any], pa.Array], values: Iterable[Any]) -> pa.Arr
     return functools.reduce(pc.or_, masks) if masks else _FALSE
 
 
-def _mask_of_value(rows: Rows, name: str, x: Any, of: _Class, is_open: bool = False) -> pa.Array:
+def _mask_of_value(
+    rows: Rows, name: str, x: Any, known_class: _Class, is_open: bool = False
+) -> pa.Array:
     """Which rows have a value, a range of values, or a group or named point of this name.
 
     With `is_open`, None stands for fields that are not there, too.
@@ -221,17 +223,17 @@ def _mask_of_value(rows: Rows, name: str, x: Any, of: _Class, is_open: bool = Fa
     if x is None and is_open and name in rows.schema.names:
         return pc.is_null(rows.columns(name).column(0))
     if isinstance(x, range):
-        return _mask_of_range(rows, name, x, of)
+        return _mask_of_range(rows, name, x, known_class)
     parts = items_of(table_value(x))
     if parts:
         return _mask_of_parts(rows, name, flatten(parts, f"{name}."))
     if name in rows.schema.names:
-        wanted = cells_of_filter(of.shown, rows.schema, name, x)[name]
-        return mask_of_content(rows, name, wanted, x, of.shown)
+        cells = cells_of_filter(known_class.shown, rows.schema, name, x)[name]
+        return mask_of_content(rows, name, cells, x, known_class.shown)
     mask = pa.repeat(_FALSE, rows.columns("run").num_rows)
-    fields = declared_fields(of.reads, field_of(rows.schema, name))
-    kinds = [one.annotation for one, _ in fields]
-    if any(is_group_class(cls) and cls.__name__ == x for cls in kinds):
+    fields = declared_fields(known_class.reads, field_of(rows.schema, name))
+    kinds = [field.annotation for field, _ in fields]
+    if any(is_group_class(kind) and kind.__name__ == x for kind in kinds):
         # All groups of the field are of its class, so the table has no column for the class.
         for column in _inside(rows, name):
             mask = pc.or_(mask, pc.fill_null(FieldOwners(rows).has(column), _TRUE))
@@ -243,8 +245,8 @@ def _mask_of_parts(rows: Rows, name: str, parts: dict[str, Any]) -> pa.Array:
     mask = pa.repeat(_TRUE, rows.columns("run").num_rows)
     for column in _inside(rows, name):
         values, field = rows.columns(column).column(0), rows.schema.field(column)
-        found = flat(matches(values, field, parts.get(column)))
-        mask = pc.and_(mask, pc.fill_null(found, _FALSE))
+        part_mask = flat(matches(values, field, parts.get(column)))
+        mask = pc.and_(mask, pc.fill_null(part_mask, _FALSE))
     return mask if parts.keys() <= {*_inside(rows, name)} else pc.and_(mask, _FALSE)
 
 
@@ -253,21 +255,23 @@ def _inside(rows: Rows, name: str) -> list[str]:
     return [column for column in rows.schema.names if column.startswith(f"{name}.")]
 
 
-def _mask_of_range(rows: Rows, name: str, points: range, of: _Class) -> pa.Array:
+def _mask_of_range(rows: Rows, name: str, points: range, known_class: _Class) -> pa.Array:
     """Which rows have an int of a range, also as the value of a named point."""
     column = rows.columns(name).column(0)
     axes = [
         axis
-        for _, axis in declared_fields(of.reads, field_of(rows.schema, name))
+        for _, axis in declared_fields(known_class.reads, field_of(rows.schema, name))
         if axis is not None
     ]
     labels = {label for axis in axes for label in axis.labels or ()}
-    found = column.unique()
-    is_in = [x not in labels and _is_in(_int(x), points) for x in found.to_pylist()]
-    mask = flat(pc.is_in(column, value_set=found.filter(plain_array(is_in, pa.bool_()))))
+    values = column.unique()
+    is_in = [x not in labels and _is_in(_int(x), points) for x in values.to_pylist()]
+    mask = flat(pc.is_in(column, value_set=values.filter(plain_array(is_in, pa.bool_()))))
     named = [x for axis in axes for x in (*axis.points, *map(_int, axis.labels or ()))]
     ints = [x for x in named if _is_in(x, points)]
-    return functools.reduce(pc.or_, [_mask_of_value(rows, name, x, of) for x in ints], mask)
+    return functools.reduce(
+        pc.or_, [_mask_of_value(rows, name, x, known_class) for x in ints], mask
+    )
 
 
 def _is_in(x: object, points: range) -> bool:
@@ -277,14 +281,14 @@ def _is_in(x: object, points: range) -> bool:
 def _int(x: Any) -> int | None:
     """An int of a column, which may hold ints as floats or as text; None for anything else."""
     try:
-        found = json.loads(x) if isinstance(x, str) else x
+        number = json.loads(x) if isinstance(x, str) else x
     except (ValueError, RecursionError):
         return None
-    is_whole = isinstance(found, float) and found.is_integer()
-    return int(found) if is_whole or type(found) is int else None
+    is_whole = isinstance(number, float) and number.is_integer()
+    return int(number) if is_whole or type(number) is int else None
 
 
-def _by_column(rows: Rows, field: pa.Field, text: str, of: Of, is_open: bool) -> pa.Array:
+def _by_column(rows: Rows, field: pa.Field, text: str, cls: Of, is_open: bool) -> pa.Array:
     """Which rows of a column have one of the values that a text means for the type of the column.
 
     The names of points that runs recorded are known, too.
@@ -303,7 +307,7 @@ def _by_column(rows: Rows, field: pa.Field, text: str, of: Of, is_open: bool) ->
         return matches(column, field, _in_zone(field.type, x))
 
     def named(both: tuple[str, Any]) -> pa.Array:
-        return _by_name(rows, field, *both, of, equal)
+        return _by_name(rows, field, *both, cls, equal)
 
     if annotation not in (str, ANY):
         return _any_of(equal, values)
@@ -312,17 +316,19 @@ def _by_column(rows: Rows, field: pa.Field, text: str, of: Of, is_open: bool) ->
 
 
 def _by_name(
-    rows: Rows, field: pa.Field, text: str, x: Any, of: Of, equal: Callable[[Any], pa.Array]
+    rows: Rows, field: pa.Field, text: str, x: Any, cls: Of, equal: Callable[[Any], pa.Array]
 ) -> pa.Array:
     """Which rows have a value, or a named point that a run called so or that had this value."""
     name = field.name
-    meant = texts_of_filter(rows.schema, name, text)
+    meanings = texts_of_filter(rows.schema, name, text)
     held = mask_of_text(rows, name, text)
     try:
-        if x is not None and len(meant) == 1:
-            refuse_no_name(of, field_of(rows.schema, name), meant[0], rows.columns(name).column(0))
-            refuse_unknown(of, rows, name, text, meant[0])
-        mask = _any_of(equal, [x if one == text else one for one in meant])
+        if x is not None and len(meanings) == 1:
+            refuse_no_name(
+                cls, field_of(rows.schema, name), meanings[0], rows.columns(name).column(0)
+            )
+            refuse_unknown(cls, rows, name, text, meanings[0])
+        mask = _any_of(equal, [x if meaning == text else meaning for meaning in meanings])
     except StoreError:
         if held is None:
             raise
@@ -337,7 +343,7 @@ def _compared(table: pa.Table, condition: _Condition) -> pa.Array:
     compute, compare = _ORDERS[condition.operator]
     (value,) = column_values(_annotation(field), field.name, condition.text, condition.operator)
     if kind_of(field) in NUMBERS_AS_TEXT:
-        return pa.array([_holds(compare, one, value) for one in column.to_pylist()], pa.bool_())
+        return pa.array([_holds(compare, cell, value) for cell in column.to_pylist()], pa.bool_())
     try:
         scalar = _scalar(field.type, _in_zone(field.type, value))
         return pc.fill_null(compute(column, scalar), _FALSE)

@@ -22,7 +22,9 @@ def write_fields(formatter: click.HelpFormatter, cls: type[Experiment]) -> None:
     name = styled(safe_text.line(name_of(cls)), bold=True)
     formatter.write_paragraph()
     formatter.write_text(f"{name}: {about}" if about else name)
-    rows = [(safe_text.line(f"{one.name}: {one.type}"), _text(one)) for one in describe(cls)]
+    rows = [
+        (safe_text.line(f"{field.name}: {field.type}"), _text(field)) for field in describe(cls)
+    ]
     with formatter.indentation():
         if rows:
             formatter.write_dl(rows)
@@ -30,6 +32,6 @@ def write_fields(formatter: click.HelpFormatter, cls: type[Experiment]) -> None:
             formatter.write_text("It has no fields.")
 
 
-def _text(one: Described) -> str:
-    shown = one.default if len(one.default) <= SHOWN else one.default[: SHOWN - 1] + "…"
-    return safe_text.line("  ".join([shown, " ".join(one.doc.split())])).rstrip()
+def _text(field: Described) -> str:
+    default = field.default if len(field.default) <= SHOWN else field.default[: SHOWN - 1] + "…"
+    return safe_text.line("  ".join([default, " ".join(field.doc.split())])).rstrip()

@@ -46,28 +46,28 @@ class LoadedFile:
     error: Broken | None = None
 
 
-def load(root: Root, found: Iterable[Found]) -> list[type[Experiment]]:
+def load(root: Root, references: Iterable[Found]) -> list[type[Experiment]]:
     """Import files and return their experiments, in the order of the files and of their classes.
 
     Raises:
         CommandError: When a file cannot be imported, or has no such experiment.
     """
     classes: list[type[Experiment]] = []
-    files = list(found)
+    files = list(references)
     idle: list[type[Experiment]] = []
-    for one in load_each(root, files):
-        if one.error is not None:
-            raise one.error
-        classes += one.classes
-        idle += one.idle
+    for loaded_file in load_each(root, files):
+        if loaded_file.error is not None:
+            raise loaded_file.error
+        classes += loaded_file.classes
+        idle += loaded_file.idle
     if not classes:
-        names = ", ".join(str(one.file) for one in files)
+        names = ", ".join(str(reference.file) for reference in files)
         why = without_run([cls.__name__ for cls in idle])
         raise CommandError(f"there is no experiment in {names}{why}")
     return classes
 
 
-def load_each(root: Root, found: Iterable[Found]) -> Iterator[LoadedFile]:
+def load_each(root: Root, references: Iterable[Found]) -> Iterator[LoadedFile]:
     """Import files one after the other, also after one that cannot be imported.
 
     Raises:
@@ -75,43 +75,43 @@ def load_each(root: Root, found: Iterable[Found]) -> Iterator[LoadedFile]:
     """
     package = package_of(root.folder)
     _extend_path(root)
-    for one in found:
-        imported = _imported(root, package, one)
+    for reference in references:
+        imported = _imported(root, package, reference)
         if isinstance(imported, Broken):
-            yield LoadedFile(one, error=imported)
+            yield LoadedFile(reference, error=imported)
         else:
-            yield _wanted(imported, one)
+            yield _wanted(imported, reference)
 
 
-def _imported(root: Root, package: Package, found: Found) -> ModuleType | Broken:
+def _imported(root: Root, package: Package, reference: Found) -> ModuleType | Broken:
     """The module of a file. All errors are of its author, except for a real Ctrl-C."""
     with _noted_interrupts() as interrupts:
         try:
             with stdout_to_stderr():
-                return import_file(package, found.name)
+                return import_file(package, reference.name)
         except BaseException as error:
             if interrupts:
                 raise KeyboardInterrupt from None
-            return _broken(root, found, error)
+            return _broken(root, reference, error)
 
 
 @contextlib.contextmanager
 def _noted_interrupts() -> Generator[list[int]]:
     """Collects interrupts from outside; a file may also raise KeyboardInterrupt itself."""
-    seen: list[int] = []
+    interrupts: list[int] = []
 
     def note(number: int, _: object) -> None:
-        seen.append(number)
+        interrupts.append(number)
         raise KeyboardInterrupt
 
     usual = signal.default_int_handler
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is not usual:
-        yield seen
+        yield interrupts
         return
     signal.signal(signal.SIGINT, note)
     try:
-        yield seen
+        yield interrupts
     finally:
         if signal.getsignal(signal.SIGINT) is note:
             signal.signal(signal.SIGINT, usual)
@@ -138,26 +138,28 @@ def _import_root(folder: Path) -> Path:
     return folder
 
 
-def _wanted(module: ModuleType, found: Found) -> LoadedFile:
-    known = experiments_of(module)
-    if found.cls is None:
-        run = [cls for cls in known if _has_run(cls)]
-        return LoadedFile(found, run, [cls for cls in known if cls not in run])
-    x = vars(module).get(found.cls)
+def _wanted(module: ModuleType, reference: Found) -> LoadedFile:
+    classes = experiments_of(module)
+    if reference.cls is None:
+        run = [cls for cls in classes if _has_run(cls)]
+        return LoadedFile(reference, run, [cls for cls in classes if cls not in run])
+    x = vars(module).get(reference.cls)
     if _is_experiment(x):
-        return LoadedFile(found, [x])
-    there = ", ".join(cls.__name__ for cls in known if _has_run(cls)) or "none"
-    raise CommandError(f"there is no experiment {found.cls} in {found.file}; it has {there}")
+        return LoadedFile(reference, [x])
+    there = ", ".join(cls.__name__ for cls in classes if _has_run(cls)) or "none"
+    raise CommandError(
+        f"there is no experiment {reference.cls} in {reference.file}; it has {there}"
+    )
 
 
 def experiments_of(module: ModuleType) -> list[type[Experiment]]:
     """The public experiments that a module defines, in the order of the file."""
-    found: dict[type[Experiment], None] = {}
+    classes: dict[type[Experiment], None] = {}
     for name, x in vars(module).items():
         is_own = _is_experiment(x) and x.__module__ == module.__name__
         if is_own and not name.startswith("_"):
-            found[x] = None
-    return list(found)
+            classes[x] = None
+    return list(classes)
 
 
 def _has_run(cls: type[Experiment]) -> bool:
@@ -168,23 +170,23 @@ def _is_experiment(x: Any) -> TypeGuard[type[Experiment]]:
     return isinstance(x, type) and issubclass(x, Experiment) and x is not Experiment
 
 
-def _broken(root: Root, found: Found, error: BaseException) -> Broken:
+def _broken(root: Root, reference: Found, error: BaseException) -> Broken:
     from superparams.cli.user_errors import users_part
 
-    shown = users_part(error)
-    frames = shown.stack
-    what = "".join([*shown.format(), *missing_module(root.project, error)]).rstrip()
-    broken = Broken(f"{found.file} cannot be imported\n{what}")
+    trace = users_part(error)
+    frames = trace.stack
+    what = "".join([*trace.format(), *missing_module(root.project, error)]).rstrip()
+    broken = Broken(f"{reference.file} cannot be imported\n{what}")
     # A syntax error has no frame of its own, but says where it is.
     origin = error if isinstance(error, SyntaxError) or not frames else frames[-1]
-    file = Path(getattr(origin, "filename", None) or found.file)
+    file = Path(getattr(origin, "filename", None) or reference.file)
     where = file.relative_to(root.project) if file.is_relative_to(root.project) else file
-    broken.brief = f"{where}:{getattr(origin, 'lineno', None) or 1}: {_in_short(shown, error)}"
+    broken.brief = f"{where}:{getattr(origin, 'lineno', None) or 1}: {_in_short(trace, error)}"
     return broken
 
 
-def _in_short(shown: traceback.TracebackException, error: BaseException) -> str:
+def _in_short(trace: traceback.TracebackException, error: BaseException) -> str:
     """``Class: message`` in one line."""
-    lines = "".join(shown.format_exception_only()).splitlines()
+    lines = "".join(trace.format_exception_only()).splitlines()
     kind, colon, message = lines[-1 if isinstance(error, SyntaxError) else 0].partition(": ")
     return kind.rpartition(".")[2] + colon + message

@@ -71,10 +71,10 @@ class Tree:
 
     def _entries(self, parts: Sequence[str]) -> tuple[dict[str, Path], dict[str, Path]]:
         """The files and the folders in the folder at `parts`, by their name."""
-        known = self._known.get(tuple(parts))
-        if known is None:
-            known = self._known[tuple(parts)] = self._scan(self.folder.joinpath(*parts))
-        return known
+        entries = self._known.get(tuple(parts))
+        if entries is None:
+            entries = self._known[tuple(parts)] = self._scan(self.folder.joinpath(*parts))
+        return entries
 
     def _scan(self, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
         files: dict[str, Path] = {}
@@ -124,14 +124,14 @@ def classes_in(file: Path) -> list[str]:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return []
     others = set(_OTHERS)
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             if {_name_of(base) for base in node.bases} <= others:
                 others.add(node.name)
             elif not node.name.startswith("_"):
-                found[node.name] = None
-    return list(found)
+                names[node.name] = None
+    return list(names)
 
 
 def _name_of(base: ast.expr) -> str:

@@ -22,12 +22,12 @@ __all__ = ["ReloadedExperiment", "followed"]
 class ReloadedExperiment:
     """An experiment whose records are loaded again whenever they are asked for."""
 
-    def __init__(self, found: RecordedExperiment) -> None:
+    def __init__(self, record: RecordedExperiment) -> None:
         """Take the experiment that was found by its name."""
-        files = [] if found.cls is None else [found.cls.file]
-        self._found = found
-        self._stamps = RecordStamps(found.root, files)
-        self._file_stamps = RecordStamps(found.root / "none", files)
+        files = [] if record.cls is None else [record.cls.file]
+        self._found = record
+        self._stamps = RecordStamps(record.root, files)
+        self._file_stamps = RecordStamps(record.root / "none", files)
         self._known: Hashable = None
 
     @property
@@ -47,22 +47,22 @@ class ReloadedExperiment:
     def read_again(self) -> Results:
         """The results as they are recorded now; without rows before the first run."""
         self._look_at_code()
-        found = self._found
-        codes, code = found.codes, found.now.code
-        if not found.has_records:
-            return Results.empty(found.root, codes=codes, code=code)
-        results = Results.load(found.root, codes=codes, code=code, writes=False)
-        if found.cls is not None and found.cls.goal is not None:
-            results.goal = found.cls.goal
+        record = self._found
+        codes, code = record.codes, record.now.code
+        if not record.has_records:
+            return Results.empty(record.root, codes=codes, code=code)
+        results = Results.load(record.root, codes=codes, code=code, writes=False)
+        if record.cls is not None and record.cls.goal is not None:
+            results.goal = record.cls.goal
         return results
 
     def _look_at_code(self) -> None:
         """Look at the code again, if the file of the class, a decision or the runs have changed."""
         runs = tuple(run.name for run in run_folders(self.root))
-        known = (self._file_stamps.stamp(), runs)
-        if known != self._known:
+        stamp = (self._file_stamps.stamp(), runs)
+        if stamp != self._known:
             self._found = dataclasses.replace(self._found)  # the copy has read nothing yet
-            self._known = known
+            self._known = stamp
 
 
 def followed(
@@ -84,5 +84,5 @@ def followed(
             f"there are no results in {folder}: run an experiment first, or give a NAME to wait "
             "for its first run"
         )
-    found = session.recorded_by_text(target or str(folder), results)
-    return [ReloadedExperiment(one) for one in found]
+    records = session.recorded_by_text(target or str(folder), results)
+    return [ReloadedExperiment(record) for record in records]

@@ -50,10 +50,10 @@ def follow(run: Run, rank: int | None, tail: int | None) -> None:
     while is_running:
         is_running = run.folder.state() == "running"  # before the last look
         ranks = _ranks(run) if rank is None else [rank]
-        for one in ranks:
-            if one not in logs:
-                logs[one] = _FollowedLog(run, one, tail, shows_rank=shows_rank)
-            logs[one].show(is_last=not is_running)
+        for worker_rank in ranks:
+            if worker_rank not in logs:
+                logs[worker_rank] = _FollowedLog(run, worker_rank, tail, shows_rank=shows_rank)
+            logs[worker_rank].show(is_last=not is_running)
         if is_running:
             time.sleep(_TICK)
 
@@ -78,9 +78,9 @@ def follow_setting(now: RunningNow, tail: int | None) -> int:
     size = -1  # of the ledger, when it was read last
     while True:
         is_running = folder.state() == "running"  # before the last look
-        found = _running_with(folder, running.index)
-        if found is not None:
-            output.show(found)
+        attempt = _running_with(folder, running.index)
+        if attempt is not None:
+            output.show(attempt)
         elif (new := ledger_size(folder.ledger)) != size or not is_running:
             size, row = new, _outcome_in(folder, running.index)
             if row is not None:
@@ -99,7 +99,7 @@ def _running_with(folder: RunFolder, index: int) -> RunningSetting | None:
     """The setting with an index, if the run still runs it."""
     from superparams.store.runs.running_settings import running_settings
 
-    return next((one for one in running_settings(folder) if one.index == index), None)
+    return next((entry for entry in running_settings(folder) if entry.index == index), None)
 
 
 def _outcome_in(folder: RunFolder, index: int) -> dict[str, Any] | None:
@@ -110,9 +110,9 @@ def _outcome_in(folder: RunFolder, index: int) -> dict[str, Any] | None:
 
     names = ["status", "error", "seconds", "rank", "log_start", "log_end"]
     for batch in read(folder.ledger, growing=True):
-        place = pc.index(batch.column("index"), index).as_py()
-        if place >= 0:
-            row: dict[str, Any] = batch.select(names).slice(place, 1).to_pylist()[0]
+        position = pc.index(batch.column("index"), index).as_py()
+        if position >= 0:
+            row: dict[str, Any] = batch.select(names).slice(position, 1).to_pylist()[0]
             return row
     return None
 

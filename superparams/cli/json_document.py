@@ -22,17 +22,17 @@ _UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud
 
 def write(document: object) -> None:
     """Write a document to standard output, in ASCII unless the output is in UTF-8."""
-    made = text(document, indent=1)
+    json_text = text(document, indent=1)
     if (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8"):
-        made = json.dumps(json.loads(made), indent=1)
-    sys.stdout.write(made + "\n")
+        json_text = json.dumps(json.loads(json_text), indent=1)
+    sys.stdout.write(json_text + "\n")
     sys.stdout.flush()  # an error is raised here, and not when Python ends
 
 
 def text(x: object, indent: int | None = None) -> str:
     """A value as JSON; NaN and infinities are the texts ``"NaN"`` and ``"Infinity"``."""
-    made = json.dumps(plain(x), ensure_ascii=False, allow_nan=False, indent=indent)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", made)
+    json_text = json.dumps(plain(x), ensure_ascii=False, allow_nan=False, indent=indent)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
 
 
 def plain(x: object) -> object:
@@ -42,9 +42,9 @@ def plain(x: object) -> object:
     if isinstance(x, float):
         return x if math.isfinite(x) else json.dumps(x)
     if isinstance(x, Mapping):
-        return {str(name): plain(one) for name, one in cast("dict[object, object]", x).items()}
+        return {str(name): plain(value) for name, value in cast("dict[object, object]", x).items()}
     if isinstance(x, (list, tuple)):
-        return [plain(one) for one in cast("list[object]", x)]
+        return [plain(item) for item in cast("list[object]", x)]
     if isinstance(x, (dt.datetime, dt.date, dt.time)):
         return x.isoformat()
     if isinstance(x, dt.timedelta):

@@ -50,5 +50,9 @@ def _inside(folder: Path) -> list[Path]:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     except OSError:
         return []
-    found = [folder / name for name in names if not name.startswith((".", "_"))]
-    return [one for one in found if not is_installed(one) and not (one / "pyvenv.cfg").exists()]
+    subfolders = [folder / name for name in names if not name.startswith((".", "_"))]
+    return [
+        subfolder
+        for subfolder in subfolders
+        if not is_installed(subfolder) and not (subfolder / "pyvenv.cfg").exists()
+    ]

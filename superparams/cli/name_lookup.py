@@ -88,7 +88,7 @@ def _no_root(start: Path, project: Path) -> str:
     from superparams.cli.missing_modules import experiments_below
 
     problem = f"there is no folder {FOLDER_NAME}/ in {start}, nor above it in the project"
-    below = [str(one.relative_to(project)) for one in experiments_below(project)]
+    below = [str(folder.relative_to(project)) for folder in experiments_below(project)]
     if not below:
         return (
             f"{problem}; `experiment init` makes one, and [tool.superparams] {FOLDER_NAME} in "
@@ -137,11 +137,11 @@ def resolve(root: Root, target: str) -> list[Found]:
     """
     refuse(target)
     tree = Tree(root.folder)
-    found = list(dict.fromkeys(_meanings(root, tree, target)))
-    if len(found) == 1:
-        return _found(tree, found[0])
-    if found:
-        ways = "\n".join(f"  {_unique(root, tree, one)}" for one in found)
+    meanings = list(dict.fromkeys(_meanings(root, tree, target)))
+    if len(meanings) == 1:
+        return _found(tree, meanings[0])
+    if meanings:
+        ways = "\n".join(f"  {_unique(root, tree, meaning)}" for meaning in meanings)
         raise CommandError(f"{target!r} is ambiguous; give one of these:\n{ways}")
     raise Unknown(_unknown(root, tree, target), target)
 
@@ -180,12 +180,14 @@ def refuse(target: str) -> None:
 
 def _meanings(root: Root, tree: Tree, target: str) -> list[Meaning]:
     if _is_path(target):
-        return [one for reading in _readings(root, target) for one in _of_path(tree, *reading)]
+        return [
+            meaning for reading in _readings(root, target) for meaning in _of_path(tree, *reading)
+        ]
     parts = target.split(".")
-    found = list(_of_name(tree, parts))
+    meanings = list(_of_name(tree, parts))
     if parts[0] == root.folder.name:
-        found += _of_name(tree, parts[1:])
-    return found
+        meanings += _of_name(tree, parts[1:])
+    return meanings
 
 
 def _is_path(target: str) -> bool:
@@ -194,25 +196,25 @@ def _is_path(target: str) -> bool:
 
 def _of_name(tree: Tree, parts: list[str]) -> list[Meaning]:
     """The meanings of a dotted name: a folder, a file, or a class in a file."""
-    found = [Meaning("folder", tuple(parts))] if tree.has_folder(parts) else []
+    meanings = [Meaning("folder", tuple(parts))] if tree.has_folder(parts) else []
     if parts and tree.has_file(parts):
-        found.append(Meaning("file", tuple(parts)))
+        meanings.append(Meaning("file", tuple(parts)))
     if len(parts) > 1 and tree.has_file(parts[:-1]) and tree.may_define(parts[:-1], parts[-1]):
-        found.append(Meaning("class", tuple(parts[:-1]), parts[-1]))
-    return found
+        meanings.append(Meaning("class", tuple(parts[:-1]), parts[-1]))
+    return meanings
 
 
 def _readings(root: Root, target: str) -> list[tuple[tuple[str, ...], bool, str | None]]:
     """The readings of a path: the parts below the folder, whether it is a folder, the class."""
     path, colon, cls = target.partition(":")
     is_folder = path.endswith(("/", os.sep))
-    found = [_inside(root.folder, Path(os.path.abspath(path)))]
+    candidates = [_inside(root.folder, Path(os.path.abspath(path)))]
     if not path.startswith((".", "/")):
         plain = tuple(part for part in os.path.normpath(path).split(os.sep) if part)
-        found.append(plain)
+        candidates.append(plain)
         if plain[:1] == (root.folder.name,):
-            found.append(plain[1:])
-    ways = [parts for parts in found if parts is not None and ".." not in parts]
+            candidates.append(plain[1:])
+    ways = [parts for parts in candidates if parts is not None and ".." not in parts]
     if not ways:
         raise CommandError(f"{target!r} leads out of {root.folder}, where the experiments are")
     return [(parts, is_folder, cls if colon else None) for parts in dict.fromkeys(ways)]
@@ -231,12 +233,12 @@ def _of_path(tree: Tree, parts: tuple[str, ...], is_folder: bool, cls: str | Non
     if cls is not None:
         is_there = parts and tree.has_file(stem) and tree.may_define(stem, cls)
         return [Meaning("class", stem, cls)] if is_there else []
-    found: list[Meaning] = []
+    meanings: list[Meaning] = []
     if not last.endswith(".py") and tree.has_folder(parts):
-        found.append(Meaning("folder", parts))
+        meanings.append(Meaning("folder", parts))
     if parts and not is_folder and tree.has_file(stem):
-        found.append(Meaning("file", stem))
-    return found
+        meanings.append(Meaning("file", stem))
+    return meanings
 
 
 def _found(tree: Tree, meaning: Meaning) -> list[Found]:
@@ -263,11 +265,11 @@ def _unknown(root: Root, tree: Tree, target: str) -> str:
 
 def _known(root: Root, tree: Tree) -> list[str]:
     """The names of all folders, files and classes."""
-    known = [".".join(parts) for parts in tree.folders(())]
+    names = [".".join(parts) for parts in tree.folders(())]
     for parts, file in tree.files(()):
         name = ".".join(parts)
-        known += [name, *(f"{name}.{cls}" for cls in classes_in(file))]
-    return known
+        names += [name, *(f"{name}.{cls}" for cls in classes_in(file))]
+    return names
 
 
 def without_run(names: Sequence[str]) -> str:

@@ -20,20 +20,20 @@ def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
         The version in the run and the present version, by package. The present one is None if the
         package is not installed any more.
     """
-    found = {name: (then, _version(name)) for name, then in run.versions.items()}
+    versions = {name: (then, _version(name)) for name, then in run.versions.items()}
     return {
         name: (then, now)
-        for name, (then, now) in found.items()
+        for name, (then, now) in versions.items()
         if then != now and not (now is None and _is_there(name))
     }
 
 
 def _version(name: str) -> str | None:
-    found = _version_of_distribution(name)
-    if found is not None or not _is_there(name):
-        return found  # reading what all distributions hold takes most of a second
+    version = _version_of_distribution(name)
+    if version is not None or not _is_there(name):
+        return version  # reading what all distributions hold takes most of a second
     others = map(_version_of_distribution, _distributions().get(name, ()))
-    return next((version for version in others if version is not None), None)
+    return next((candidate for candidate in others if candidate is not None), None)
 
 
 def _version_of_distribution(name: str) -> str | None:

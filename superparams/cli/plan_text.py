@@ -75,14 +75,14 @@ class Planned:
     def groups(self) -> list[PlannedGroup]:
         """The settings to run by the resources that they need; empty where they need none."""
         needs = self.job.program.setting_needs
-        found: list[PlannedGroup] = []
+        groups: list[PlannedGroup] = []
         if needs is None:
-            return found
+            return groups
         for need, ranges in needs.split(self.job.plan.todo).items():
             most = math.inf if needs.capacity is None else needs.capacity(need)
             at_once = min(most, self.job.options.of_engine.num_proc)
-            found.append(PlannedGroup(need, sum(map(len, ranges)), int(at_once)))
-        return found
+            groups.append(PlannedGroup(need, sum(map(len, ranges)), int(at_once)))
+        return groups
 
     @property
     def seconds(self) -> float | None:
@@ -113,7 +113,11 @@ class Planned:
             "repeated": self.repeated,
             "todo": self.job.plan.n_todo,
             "num_proc": self.job.options.of_engine.num_proc,
-            **({"resources": [one.document for one in self.groups]} if self.groups else {}),
+            **(
+                {"resources": [planned_group.document for planned_group in self.groups]}
+                if self.groups
+                else {}
+            ),
             "seconds_each": self.each,
             "seconds": self.seconds,
         }
@@ -137,8 +141,8 @@ class Planned:
             yield f"  may take {units.duration(self.seconds)} with {workers} ({took})"
         elif plan.n_todo:
             yield "  the time is not known, since no setting has run yet"
-        for one in self.groups:
-            yield f"  {one.text}"
+        for planned_group in self.groups:
+            yield f"  {planned_group.text}"
 
 
 @dataclass(frozen=True)

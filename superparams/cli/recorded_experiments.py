@@ -113,14 +113,14 @@ def find_recorded(
     try:
         if isinstance(root, CommandError):
             raise root
-        found = resolve(root, target)
+        references = resolve(root, target)
     except CommandError:
         named = list(_named(results, target, "the experiments folder has no file of this name"))
         named = named or [_recorded_at(root, each) for each in _roots_at(target)]
         if named:
             return named
         raise
-    return ExperimentsByText(root, results).experiments(found)
+    return ExperimentsByText(root, results).experiments(references)
 
 
 def has_path(target: str) -> bool:
@@ -175,8 +175,8 @@ def _class_of_script(folder: Path, name: str) -> TextClass | None:
 
     results = folder.parent.resolve()
     for run in run_folders(folder)[-1:]:
-        written = json_text(run.manifest().get(FILE))
-        file = Path(os.path.normpath(results / (written or "")))
+        recorded_path = json_text(run.manifest().get(FILE))
+        file = Path(os.path.normpath(results / (recorded_path or "")))
         project = project_root(results / "_.py")
         is_beside = file.is_relative_to(project) or file.is_relative_to(results.parent)
         if is_beside and not file.is_relative_to(results) and is_plain(file):
@@ -203,9 +203,9 @@ def _class_named(root: Root, name: str) -> tuple[TextClass | None, str]:
     from superparams.cli.text_classes import TextClasses
 
     why = "the experiments folder here has no class of this name"
-    for found in resolve(root, name):
-        if found.cls is not None:
-            cls = TextClasses(root).called(found, found.cls)
+    for reference in resolve(root, name):
+        if reference.cls is not None:
+            cls = TextClasses(root).called(reference, reference.cls)
             return cls, "" if cls is not None else why
     return None, why
 
@@ -215,14 +215,14 @@ def _class_named(root: Root, name: str) -> tuple[TextClass | None, str]:
 
 def _named(results: Path, target: str, why: str) -> Iterator[RecordedExperiment]:
     """The recorded experiments of a name that the experiments folder does not have."""
-    wanted = target.removesuffix(".py").replace("/", ".").replace(":", ".")
+    dotted_name = target.removesuffix(".py").replace("/", ".").replace(":", ".")
     try:
         entries = _entries(results)
     except OSError:
         return
     for entry in entries:
         root = Path(entry.path)
-        is_named = entry.name == wanted or entry.name.startswith(f"{wanted}.")
+        is_named = entry.name == dotted_name or entry.name.startswith(f"{dotted_name}.")
         if is_named and has_records(root):
             yield RecordedExperiment(_name_of(root), root, None, why)
 
@@ -240,63 +240,66 @@ class ExperimentsByText:
         self.texts: TextClasses = TextClasses(root)
         self._results = results
 
-    def experiments(self, found: Sequence[Found]) -> list[RecordedExperiment]:
+    def experiments(self, references: Sequence[Found]) -> list[RecordedExperiment]:
         """The experiments of some files and classes, in their order."""
-        known: dict[Path, RecordedExperiment] = {}
-        for one in found:
-            several = self.of_file(one)
-            known.update((x.root, x) for x in several if x.root not in known)
-        if not known:
-            raise CommandError(self._none(found))
-        return list(known.values())
+        records: dict[Path, RecordedExperiment] = {}
+        for reference in references:
+            several = self.of_file(reference)
+            records.update((x.root, x) for x in several if x.root not in records)
+        if not records:
+            raise CommandError(self._none(references))
+        return list(records.values())
 
-    def of_file(self, found: Found) -> Iterator[RecordedExperiment]:
+    def of_file(self, reference: Found) -> Iterator[RecordedExperiment]:
         """The experiments of a file, or the class in it that is asked for.
 
         Raises:
             CommandError: When the file does not have that class.
         """
-        if found.cls is not None:
-            yield self._of_class(found, found.cls)
+        if reference.cls is not None:
+            yield self._of_class(reference, reference.cls)
             return
-        classes = self.texts.public(found)
+        classes = self.texts.public(reference)
         for cls in classes:
-            one = self._recorded(cls)
-            if cls.is_experiment or (cls.is_experiment is None and one.has_records):
-                yield one
+            record = self._recorded(cls)
+            if cls.is_experiment or (cls.is_experiment is None and record.has_records):
+                yield record
         # Classes that the file makes when it is imported, or that a damaged file does not tell.
-        text = self.texts.text_of(found)
+        text = self.texts.text_of(reference)
         names = {cls.name for cls in classes}
-        why = f"{found.file.name} has no class statement for it"
-        for one in _named(self._results, found.name, why):
-            last = one.name.rpartition(".")[2]
-            if one.name not in names and last in text and not last.startswith("_"):
-                yield one
+        why = f"{reference.file.name} has no class statement for it"
+        for record in _named(self._results, reference.name, why):
+            last = record.name.rpartition(".")[2]
+            if record.name not in names and last in text and not last.startswith("_"):
+                yield record
 
-    def _of_class(self, found: Found, name: str) -> RecordedExperiment:
-        cls = self.texts.called(found, name)
+    def _of_class(self, reference: Found, name: str) -> RecordedExperiment:
+        cls = self.texts.called(reference, name)
         if cls is not None and cls.is_experiment is not False:
             return self._recorded(cls)
-        wanted = f"{found.name}.{name}"
-        why = f"{found.file.name} has no class statement for it"
+        full_name = f"{reference.name}.{name}"
+        why = f"{reference.file.name} has no class statement for it"
         if cls is None:
-            one = next((x for x in _named(self._results, wanted, why) if x.name == wanted), None)
-            if one is not None:
-                return one
-        there = [x.qualname for x in self.texts.public(found) if x.is_experiment is not False]
+            record = next(
+                (x for x in _named(self._results, full_name, why) if x.name == full_name), None
+            )
+            if record is not None:
+                return record
+        there = [x.qualname for x in self.texts.public(reference) if x.is_experiment is not False]
         raise CommandError(
-            f"there is no experiment {name} in {found.file}; it has {', '.join(there) or 'none'}"
+            f"there is no experiment {name} in {reference.file}; "
+            f"it has {', '.join(there) or 'none'}"
         )
 
     def _recorded(self, cls: TextClass) -> RecordedExperiment:
         root = experiment_folder(self._results, cls.name)
         return RecordedExperiment(cls.name, root, cls, is_importable=True)
 
-    def _none(self, found: Sequence[Found]) -> str:
-        files = ", ".join(str(one.file) for one in found)
-        problems = [(one.file, self.texts.problem(one)) for one in found]
+    def _none(self, references: Sequence[Found]) -> str:
+        files = ", ".join(str(reference.file) for reference in references)
+        problems = [(reference.file, self.texts.problem(reference)) for reference in references]
         broken = [f"{file.name}, {problem}" for file, problem in problems if problem]
-        classes = [x for one in found for x in self.texts.public(one)]
+        classes = [x for reference in references for x in self.texts.public(reference)]
         idle = [x.qualname for x in classes]
         if broken:
             return f"there is no experiment in {files}: {'; '.join(broken)}"

@@ -99,9 +99,9 @@ class RecordedStatus:
             return f"the text of {cls.file.name} does not tell what {cls.qualname} declares"
         for folder in reversed(run_folders(self.root)[-MOST_RUNS:]):
             run = Run.of(folder)
-            found = space_of(run) if declarations_of(run) == declared else None
-            if found is not None:
-                return found
+            recorded_space = space_of(run) if declarations_of(run) == declared else None
+            if recorded_space is not None:
+                return recorded_space
         return f"the space that {cls.file.name} declares now has not been run"
 
     def _ranges(self) -> list[str]:

@@ -21,12 +21,12 @@ SHOWN: Final = 40  # characters of a word that is wrong
 Flag = Callable[[Any], Any]  # decorates the function of a verb
 
 _OWNERS: Final = (Options, RunOptions, Processes)
-_FIELDS: Final = {one.name: one for owner in _OWNERS for one in fields(owner)}
+_FIELDS: Final = {option.name: option for owner in _OWNERS for option in fields(owner)}
 _CHECKS: Final = {
-    one.name: one.metadata["check"]
+    option.name: option.metadata["check"]
     for owner in _OWNERS
-    for one in fields(owner)
-    if one.metadata.get("check") is not None
+    for option in fields(owner)
+    if option.metadata.get("check") is not None
 }
 
 
@@ -49,19 +49,19 @@ class OptionWord(click.ParamType):  # type: ignore[type-arg]  # generic from cli
         if not isinstance(value, str):
             return value
         try:
-            made = self._read(value)
+            parsed_value = self._read(value)
         except ValueError:
-            made = value  # which the check refuses
+            parsed_value = value  # which the check refuses
         try:
-            return made if made == "auto" else _CHECKS[self.name](made)
+            return parsed_value if parsed_value == "auto" else _CHECKS[self.name](parsed_value)
         except BadValue as why:
-            shown = repr(value if len(value) <= SHOWN else f"{value[:SHOWN]}…")
+            text = repr(value if len(value) <= SHOWN else f"{value[:SHOWN]}…")
             remedy = self._remedy or str(why).partition(", or None")[0]
-            self.fail(f"{shown}: {remedy}.", param, ctx)
+            self.fail(f"{text}: {remedy}.", param, ctx)
 
 
 def _names(word: str) -> tuple[str, ...]:
-    return tuple(one.strip() for one in word.split(",") if one.strip())
+    return tuple(name.strip() for name in word.split(",") if name.strip())
 
 
 def _devices(word: str) -> int | tuple[str, ...]:
@@ -140,12 +140,12 @@ def flag(name: str, *flags: str) -> Flag:
         name: The option of `run_all` or `Processes`.
         flags: How to write it, if not as ``--name``.
     """
-    one = _FIELDS[name]
-    written = str(one.type)
-    how: dict[str, Any] = {"default": one.default, "help": one.metadata["text"]}
-    if written in _READERS:
-        how["type"] = OptionWord(name, _READERS[written])
-    how |= {**_BY_TYPE.get(written, {}), **_BY_NAME.get(name, {})}
+    option = _FIELDS[name]
+    annotation = str(option.type)
+    how: dict[str, Any] = {"default": option.default, "help": option.metadata["text"]}
+    if annotation in _READERS:
+        how["type"] = OptionWord(name, _READERS[annotation])
+    how |= {**_BY_TYPE.get(annotation, {}), **_BY_NAME.get(name, {})}
     return click.option(name, *(flags or (f"--{name.replace('_', '-')}",)), **how)
 
 
@@ -165,9 +165,9 @@ _ASKED_OTHERWISE: Final = {
 
 def flags_of_options() -> Iterator[Flag]:
     """A flag for each option of `run_all` whose name, type and help say enough."""
-    for one in fields(RunOptions):
-        if one.name not in _ASKED_OTHERWISE:
-            yield flag(one.name)
+    for option in fields(RunOptions):
+        if option.name not in _ASKED_OTHERWISE:
+            yield flag(option.name)
 
 
 def run_options(flags: Mapping[str, Any]) -> RunOptions:
@@ -176,7 +176,7 @@ def run_options(flags: Mapping[str, Any]) -> RunOptions:
     Raises:
         SuperparamsError: For values that do not go together.
     """
-    names = {one.name for one in fields(Processes)}
+    names = {option.name for option in fields(Processes)}
     of_processes = {name: x for name, x in flags.items() if name in names}
     others = {name: x for name, x in flags.items() if name not in names}
     return RunOptions(**with_processes(others, of_processes))

@@ -116,7 +116,9 @@ class Ended:
             "failed": self.failed,
             "seconds": self.results.elapsed,
             "failures": rows,
-            "failures_alike": [vars(one) for one in failures_of(self.results)] if rows else [],
+            "failures_alike": [vars(failures) for failures in failures_of(self.results)]
+            if rows
+            else [],
             "table": str(self.results.path),
             "report": None if report is None else str(report),
         }
@@ -131,12 +133,12 @@ class Ended:
         summary = summary_of(self.results, self.results.elapsed if is_timed else None)
         yield summary if self.shard is None else f"{shard_text(self.shard)}, {summary}"
         kinds = failures_of(self.results, MOST_KINDS + 1) if self.failed else []
-        for one in kinds[:MOST_KINDS] if not rows else ():
+        for failures in kinds[:MOST_KINDS] if not rows else ():
             yield from safe_text.wrapped(
-                f"  {safe_text.line(shortened(one))}", room(), indent="    "
+                f"  {safe_text.line(shortened(failures))}", room(), indent="    "
             )
         if len(kinds) > MOST_KINDS and not rows:
-            rest = self.failed - sum(one.settings for one in kinds[:MOST_KINDS])
+            rest = self.failed - sum(kind.settings for kind in kinds[:MOST_KINDS])
             yield f"  … and {rest:,} with other errors"
         if kinds:
             yield from self._remedy(kinds[0])
@@ -144,12 +146,12 @@ class Ended:
             yield f"report: {safe_text.line(_short(self.results.report))}"
 
     def _table(self) -> list[str]:
-        found = self.results
-        if not 0 < len(found) <= ROWS:
+        results = self.results
+        if not 0 < len(results) <= ROWS:
             return []
-        every = found.to_arrow(stale=True)
-        made = as_table(found, for_people(found, every), every=every).fitted(room())
-        return [*lines_of(made), *made.notes(room=room())]
+        every = results.to_arrow(stale=True)
+        table = as_table(results, for_people(results, every), every=every).fitted(room())
+        return [*lines_of(table), *table.notes(room=room())]
 
     def _failures(self) -> list[dict[str, Any]]:
         if not self.failed:
@@ -158,16 +160,16 @@ class Ended:
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 
-    def _remedy(self, one: Failures) -> Iterator[str]:
-        what = safe_text.line(f"{self.name} {one.key[:8]}")
-        logs = f", `{self.program} logs {what}` what it printed" if one.has_log else ""
-        told = f"  `{self.program} show {what}` has the traceback{logs}"
-        yield from safe_text.wrapped(told, room(), indent="    ")
+    def _remedy(self, failures: Failures) -> Iterator[str]:
+        what = safe_text.line(f"{self.name} {failures.key[:8]}")
+        logs = f", `{self.program} logs {what}` what it printed" if failures.has_log else ""
+        sentence = f"  `{self.program} show {what}` has the traceback{logs}"
+        yield from safe_text.wrapped(sentence, room(), indent="    ")
 
 
-def shortened(one: Failures) -> str:
+def shortened(failures: Failures) -> str:
     """What failed alike, with as much of the error as a list has room for."""
-    return str(replace(one, error=textwrap.shorten(one.error, ERROR, placeholder=" …")))
+    return str(replace(failures, error=textwrap.shorten(failures.error, ERROR, placeholder=" …")))
 
 
 def _short(path: Path) -> Path:
@@ -211,7 +213,7 @@ def made(
     None when one of them cannot be: for a word that it does not take, or a field that is missing.
     """
     spaces = [attempted(name_of(cls), partial(_space, cls, words, draw)) for cls in experiments]
-    right = [one for one in spaces if not isinstance(one, Impossible)]
+    right = [space for space in spaces if not isinstance(space, Impossible)]
     return right if len(right) == len(spaces) else None
 
 
@@ -230,19 +232,19 @@ def run_each(
     Raises:
         KeyboardInterrupt: After Ctrl-C, also where that came too late for the one that ran.
     """
-    for place, space in enumerate(spaces):
+    for index, space in enumerate(spaces):
         name = name_of(type(space))
         if len(spaces) > 1 and options.progress:
             click.echo(styled(safe_text.line(name), bold=True), err=True)
         control = Control()
         act = partial(run_all, space, options, control=control, has_summary=False)
-        found = attempted(name, act)
-        if isinstance(found, Impossible):
-            yield found
+        outcome = attempted(name, act)
+        if isinstance(outcome, Impossible):
+            yield outcome
         else:
-            size = len(found) if options.strategy is not None else size_of(space)
-            yield Ended(name, size, found, program, options.shard)
-        left = len(spaces) - place - 1
+            size = len(outcome) if options.strategy is not None else size_of(space)
+            yield Ended(name, size, outcome, program, options.shard)
+        left = len(spaces) - index - 1
         if control.interrupted and left:
             was = "experiment was" if left == 1 else "experiments were"
             raise KeyboardInterrupt(f"{left:,} more {was} to run; run it again for the rest")

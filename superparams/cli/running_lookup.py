@@ -57,18 +57,18 @@ def find_running(
     Raises:
         CommandError: When the words hold for several settings.
     """
-    found = {
-        one.entry.key: one
+    settings = {
+        running.entry.key: running
         for experiment in session.recorded_by_text(target, results)
         for run in _runs(experiment.root)
-        for one in _matching(experiment, run, words)
+        for running in _matching(experiment, run, words)
     }
-    if len(found) > 1:
+    if len(settings) > 1:
         raise CommandError(
-            f"{' '.join(words)!r} matches {len(found):,} running settings of {target}: "
-            f"{first_few(list(found), SHOWN)}; give more digits of the key, or more conditions"
+            f"{' '.join(words)!r} matches {len(settings):,} running settings of {target}: "
+            f"{first_few(list(settings), SHOWN)}; give more digits of the key, or more conditions"
         )
-    return next(iter(found.values()), None)
+    return next(iter(settings.values()), None)
 
 
 def find_or_wait(
@@ -99,8 +99,8 @@ def find_or_wait(
         except SuperparamsError:
             is_running = any(
                 run.state == "running"
-                for one in session.recorded_by_text(target, results)
-                for run in _runs(one.root)
+                for record in session.recorded_by_text(target, results)
+                for run in _runs(record.root)
             )
             if not is_running or time.monotonic() > limit:
                 raise
@@ -113,13 +113,13 @@ def _runs(root: Path) -> Iterator[Run]:
     return (run for run in runs if run.state == "running")
 
 
-def _matching(of: RecordedExperiment, run: Run, words: Sequence[str]) -> Iterator[RunningNow]:
+def _matching(record: RecordedExperiment, run: Run, words: Sequence[str]) -> Iterator[RunningNow]:
     settings = running_settings(run.folder)
     if not settings:
         return
     try:
-        table = selected(rows_of_running(run, settings), words, of.schema)
+        table = selected(rows_of_running(run, settings), words, record.schema)
     except SuperparamsError:  # a condition on a result, which nothing that runs has
         return
     indices = set(table.column("index").to_pylist())
-    yield from (RunningNow(of, run, one) for one in settings if one.index in indices)
+    yield from (RunningNow(record, run, entry) for entry in settings if entry.index in indices)

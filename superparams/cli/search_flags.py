@@ -62,8 +62,8 @@ def name_and_options(text: str) -> tuple[str, dict[str, Any]]:
         call = ast.parse(text.strip(), mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
             raise ValueError
-        options = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
-        if any(one.arg is None for one in call.keywords):
+        options = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        if any(keyword.arg is None for keyword in call.keywords):
             raise ValueError
     except (SyntaxError, ValueError):
         raise click.UsageError(
@@ -84,8 +84,12 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
         UsageError: For flags that do not go together.
         StrategyError: For unknown names, and for options that a class refuses.
     """
-    name, trials, stop = (flags.pop(one) for one in ("strategy", "trials", "stop"))
-    goal = {one: x for one in ("maximize", "minimize") if (x := flags.pop(one)) is not None}
+    name, trials, stop = (flags.pop(flag) for flag in ("strategy", "trials", "stop"))
+    goal = {
+        direction: x
+        for direction in ("maximize", "minimize")
+        if (x := flags.pop(direction)) is not None
+    }
     is_search, warm = name is not None or trials is not None, flags.pop("warm")
     if warm and not is_search:
         raise click.UsageError(
@@ -93,9 +97,9 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
         )
     if goal and not is_search and stop is None:
         raise click.UsageError(f"--{next(iter(goal))} needs --trials N or --stop NAME.")
-    for other in [one for one, is_given in others.items() if is_given and is_search]:
-        asked = "--strategy" if name is not None else "--trials"
-        raise click.UsageError(f"{asked} and {other} exclude each other: give one.")
+    for other_flag in [flag for flag, is_given in others.items() if is_given and is_search]:
+        search_flag = "--strategy" if name is not None else "--trials"
+        raise click.UsageError(f"{search_flag} and {other_flag} exclude each other: give one.")
     if name is not None and trials is None:
         raise click.UsageError("--strategy needs a budget: give --trials, such as --trials 100.")
     if not is_search and stop is None:
@@ -107,13 +111,15 @@ def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
         find_named,
     )
 
-    made = found = note = None
+    stopper = strategy = note = None
     if stop is not None:
-        stopper, options = name_and_options(stop)
-        made = find_named(STOPPERS, stopper)(**{**options, **goal})
+        stopper_name, options = name_and_options(stop)
+        stopper = find_named(STOPPERS, stopper_name)(**{**options, **goal})
     if is_search:
-        chosen, told = name or default_strategy(), {"warm": True} if warm else {}
-        strategy, options = name_and_options(chosen)
-        found = find_named(STRATEGIES, strategy)(**{**options, **told, "trials": trials, **goal})
+        chosen, warm_options = name or default_strategy(), {"warm": True} if warm else {}
+        strategy_name, options = name_and_options(chosen)
+        strategy = find_named(STRATEGIES, strategy_name)(
+            **{**options, **warm_options, "trials": trials, **goal}
+        )
         note = None if name is not None else f"strategy: {chosen} (choose another with --strategy)"
-    return SearchFlags(found, made, note)
+    return SearchFlags(strategy, stopper, note)

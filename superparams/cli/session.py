@@ -94,10 +94,10 @@ class Session:
             CommandError: As for `experiments`.
             StoreError: When none has run.
         """
-        found = self.statuses(target, option)
-        if not any(one.has_records for one in found):
-            _ = found[0].results  # raises the error, which says what to do
-        return found
+        statuses = self.statuses(target, option)
+        if not any(status.has_records for status in statuses):
+            _ = statuses[0].results  # raises the error, which says what to do
+        return statuses
 
     def recorded_by_text(self, target: str, option: Path | None) -> list[RecordedExperiment]:
         """What is recorded of the experiments that a name or a path means; nothing is imported.
@@ -134,17 +134,17 @@ class Named(Protocol):
 _Named = TypeVar("_Named", bound=Named)
 
 
-def single(found: Sequence[_Named], what: str) -> _Named:
+def single(experiments: Sequence[_Named], what: str) -> _Named:
     """The only one of some experiments.
 
     Args:
-        found: What a name means.
+        experiments: What a name means.
         what: The beginning of the error, such as ``a run belongs to``.
 
     Raises:
         CommandError: When there are several.
     """
-    if len(found) > 1:
-        names = ", ".join(one.name for one in found)
+    if len(experiments) > 1:
+        names = ", ".join(named.name for named in experiments)
         raise CommandError(f"{what} one experiment, but this name means {names}; give one of them")
-    return found[0]
+    return experiments[0]

@@ -71,20 +71,29 @@ def find_setting(
         StoreError: When nothing is recorded.
     """
     every = session.recorded_by_text(target, results)
-    recorded = [one for one in every if one.has_records] or every
-    found = [Setting(one, selected(one.results.to_arrow(), words, one.schema)) for one in recorded]
-    keys = [(key, one) for one in found for key in one.rows.column("key").unique().to_pylist()]
+    recorded = [record for record in every if record.has_records] or every
+    settings = [
+        Setting(record, selected(record.results.to_arrow(), words, record.schema))
+        for record in recorded
+    ]
+    keys = [
+        (key, recorded_setting)
+        for recorded_setting in settings
+        for key in recorded_setting.rows.column("key").unique().to_pylist()
+    ]
     if len(keys) == 1:
         return keys[0][1]
-    given = " ".join(words)
+    text = " ".join(words)
     if not keys:
         raise CommandError(
-            f"no recorded setting of {target} is {given!r}; "
+            f"no recorded setting of {target} is {text!r}; "
             f"`experiment results {target}` shows all recorded keys"
         )
-    shown = first_few([f"{key} ({one.status.name})" for key, one in keys], SHOWN)
+    examples = first_few(
+        [f"{key} ({recorded_setting.status.name})" for key, recorded_setting in keys], SHOWN
+    )
     raise CommandError(
-        f"{given!r} matches {len(keys):,} settings of {target}: {shown}; "
+        f"{text!r} matches {len(keys):,} settings of {target}: {examples}; "
         f"give more digits of the key, or more conditions"
     )
 

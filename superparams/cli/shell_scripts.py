@@ -108,9 +108,9 @@ class Bash(_OfLine):
 
     def complete(self) -> str:
         """The suggestions, one a line, without the beginning of the word that bash keeps."""
-        begun = self.get_completion_args()[1]
+        incomplete = self.get_completion_args()[1]
         breaks = os.environ.get("COMP_BREAKS", "") if not _is_quoted() else ""
-        start = max((begun.rfind(mark) for mark in "=:" if mark in breaks), default=-1) + 1
+        start = max((incomplete.rfind(mark) for mark in "=:" if mark in breaks), default=-1) + 1
         return "\n".join(line[start:] for line in super().complete().splitlines())
 
 
@@ -132,8 +132,8 @@ class Zsh(_Shell):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         words = split_arg_string(os.environ.get("COMP_WORDS", ""))
-        at = int(os.environ.get("COMP_CWORD", "0"))
-        return words[1:at], words[at] if at < len(words) else ""
+        index = int(os.environ.get("COMP_CWORD", "0"))
+        return words[1:index], words[index] if index < len(words) else ""
 
 
 @add_completion_class

@@ -53,15 +53,19 @@ def spaces_with_keys(
         raise CommandError("give the beginning of a key, as `experiment results` shows it")
     statuses = session.statuses(target, results)
     changes = [word for word in words if "=" in word]
-    spaces = [_Space.of(one, changes, starts) for one in statuses]
-    found: dict[int, dict[str, None]] = {}
+    spaces = [_Space.of(status, changes, starts) for status in statuses]
+    keys_by_space: dict[int, dict[str, None]] = {}
     for start in starts:
-        keys = [(n, key) for n, one in enumerate(spaces) for key in one.keys_starting_with(start)]
+        keys = [
+            (n, key)
+            for n, candidate in enumerate(spaces)
+            for key in candidate.keys_starting_with(start)
+        ]
         if len(keys) != 1:
             raise _not_one(session, statuses, start, [key for _, key in keys])
         ((n, key),) = keys
-        found.setdefault(n, {})[key] = None
-    return [(spaces[n].space_with(list(keys)), list(keys)) for n, keys in found.items()]
+        keys_by_space.setdefault(n, {})[key] = None
+    return [(spaces[n].space_with(list(keys)), list(keys)) for n, keys in keys_by_space.items()]
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,9 @@ class _Space:
         lookup, size = self.declared.lookup, self.declared.size
         if lookup is not None and _WHOLE.fullmatch(start):
             return list(self.declared.has([start]))
-        found = keys_starting_with(self.keys, start)
-        if lookup is None or found or size is None or not _LONG_ENOUGH.fullmatch(start):
-            return found
+        keys = keys_starting_with(self.keys, start)
+        if lookup is None or keys or size is None or not _LONG_ENOUGH.fullmatch(start):
+            return keys
         return [key for n in range(size) if (key := key_text(lookup[n])).startswith(start)]
 
 
@@ -115,24 +119,26 @@ def keys_starting_with(keys: pa.Array, start: str) -> list[str]:
         whole = bytes.fromhex(start[: len(start) // 2 * 2])
     except ValueError:
         return []
-    found = keys.filter(pc.starts_with(keys.cast(pa.binary()), pattern=whole)).to_pylist()
-    return [key for key in map(bytes.hex, found) if key.startswith(start)]
+    matches = keys.filter(pc.starts_with(keys.cast(pa.binary()), pattern=whole)).to_pylist()
+    return [key for key in map(bytes.hex, matches) if key.startswith(start)]
 
 
 def _not_one(
     session: Session, statuses: Sequence[ExperimentStatus], start: str, keys: Sequence[str]
 ) -> CommandError:
     if keys:
-        shown = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
-        return CommandError(f"{len(keys):,} keys begin with {start!r}: {shown}; give more digits")
-    for one in statuses:
-        if one.has_records and keys_starting_with(read_index(one.root).keys, start):
+        examples = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
+        return CommandError(
+            f"{len(keys):,} keys begin with {start!r}: {examples}; give more digits"
+        )
+    for status in statuses:
+        if status.has_records and keys_starting_with(read_index(status.root).keys, start):
             return CommandError(
-                f"setting {start} of {one.name} is recorded, but is not in the space that the file "
-                f"declares: give the values that it ran with, as in `{session.program} "
-                f"rerun {one.name} {start} FIELD=VALUE`"
+                f"setting {start} of {status.name} is recorded, but is not in the space that the "
+                f"file declares: give the values that it ran with, as in `{session.program} "
+                f"rerun {status.name} {start} FIELD=VALUE`"
             )
-    names = ", ".join(one.name for one in statuses)
+    names = ", ".join(status.name for status in statuses)
     return CommandError(
         f"no setting of {names} has a key that begins with {start!r}; "
         f"`{session.program} results` shows all recorded keys"

@@ -53,14 +53,14 @@ def stdout_to_stderr() -> Generator[None]:
     """Send what the code of experiments prints to standard error, also what C code prints."""
     _flush()
     with contextlib.redirect_stdout(sys.stderr):
-        kept = os.dup(1)
+        descriptor = os.dup(1)
         os.dup2(2, 1)
         try:
             yield
         finally:
             _flush()
-            os.dup2(kept, 1)
-            os.close(kept)
+            os.dup2(descriptor, 1)
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

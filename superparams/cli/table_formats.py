@@ -83,8 +83,8 @@ def cell_text(x: object) -> str:
         return ""
     if isinstance(x, float):
         return repr(x)
-    made = json_document.plain(x)
-    return made if isinstance(made, str) else json_document.text(made)
+    value = json_document.plain(x)
+    return value if isinstance(value, str) else json_document.text(value)
 
 
 def _json(table: pa.Table, file: IO[str]) -> None:
@@ -159,25 +159,25 @@ def _timed(table: pa.Table) -> pa.Table:
 # ---- for people
 
 
-def for_people(of: Results, rows: pa.Table, more: Iterable[str] = ()) -> pa.Table:
+def for_people(results: Results, rows: pa.Table, more: Iterable[str] = ()) -> pa.Table:
     """Rows of results with the columns for people, and `more` columns.
 
     There is a column of errors if a row has one, and a mark of stale rows if a row is stale, or if
     the code as it is now is not known.
     """
     errors = ["error"] if rows.column("error").null_count < rows.num_rows else []
-    stale = [of.stale_name] if has_stale(of, rows) else []
-    names = ["key", *of.params, *of.results, "status", *errors, *stale, "seconds", *more]
+    stale = [results.stale_name] if has_stale(results, rows) else []
+    names = ["key", *results.params, *results.results, "status", *errors, *stale, "seconds", *more]
     return rows.select(list(dict.fromkeys(names)))
 
 
-def has_stale(of: Results, rows: pa.Table) -> bool:
+def has_stale(results: Results, rows: pa.Table) -> bool:
     """Whether other code made any of these rows, or may have made them."""
-    return not of.is_code_known or bool(pc.any(rows.column(of.stale_name)).as_py())
+    return not results.is_code_known or bool(pc.any(rows.column(results.stale_name)).as_py())
 
 
 def as_table(
-    of: Results,
+    results: Results,
     table: pa.Table,
     *,
     most: int | None = None,
@@ -189,7 +189,7 @@ def as_table(
     """Rows of results as short text.
 
     Args:
-        of: The results.
+        results: The results.
         table: The rows, with the columns to show.
         most: The number of rows to show; None for all.
         sort: The columns by which the rows are sorted.
@@ -198,14 +198,16 @@ def as_table(
         every: The same rows with all columns, which tell None from a field that is not there.
     """
     sorts = set(sort)
-    pinned = {"key", of.stale_name, *keep, *sorts}
+    pinned = {"key", results.stale_name, *keep, *sorts}
     some = list(rows(table.slice(0, most)))
     nones = (
         {} if every is None else FieldOwners(Rows.of_table(every)).none_masks(table.column_names)
     )
     mark_nones(some, range(len(some)), nones)
-    is_sorted = not sorts.isdisjoint(of.results)
-    return table_of(of, table, some, keep=pinned, is_sorted=is_sorted, longest=longest, nones=nones)
+    is_sorted = not sorts.isdisjoint(results.results)
+    return table_of(
+        results, table, some, keep=pinned, is_sorted=is_sorted, longest=longest, nones=nones
+    )
 
 
 def frame(table: pa.Table, most: int) -> Table:

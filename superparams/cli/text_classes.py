@@ -66,27 +66,27 @@ class TextClasses:
         more = [project, self._root.folder.parent, self._root.folder]
         return ReachByName(Project(project, as_on_disk=True, more=more))
 
-    def text_of(self, found: Found) -> str:
+    def text_of(self, reference: Found) -> str:
         """The text of a file; empty if it cannot be read."""
-        source = self._source(found.file)
+        source = self._source(reference.file)
         return "" if source is None else source.text
 
-    def problem(self, found: Found) -> str | None:
+    def problem(self, reference: Found) -> str | None:
         """The syntax error in the text of a file; None without one."""
         try:
-            ast.parse(found.file.read_bytes())
+            ast.parse(reference.file.read_bytes())
         except SyntaxError as error:
             return f"line {error.lineno}: {error.msg}"
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             return str(error) or type(error).__name__
         return None
 
-    def public(self, found: Found) -> list[TextClass]:
+    def public(self, reference: Found) -> list[TextClass]:
         """The public classes of a file that are experiments or may be, in their order."""
-        source = self._source(found.file)
+        source = self._source(reference.file)
         bindings = {} if source is None else source.bindings
         return [
-            self._class(source, name, node, _module_at(found.file))
+            self._class(source, name, node, _module_at(reference.file))
             for name, bound in bindings.items()
             for node in [x.node for x in bound if isinstance(x.node, ast.ClassDef)][-1:]
             if source is not None and not name.startswith("_")
@@ -96,21 +96,21 @@ class TextClasses:
         """What a class declares."""
         source = self._source(cls.file)
         bound = source.bindings.get(cls.qualname, ()) if source is not None else ()
-        nodes = [one.node for one in bound if isinstance(one.node, ast.ClassDef)]
+        nodes = [binding.node for binding in bound if isinstance(binding.node, ast.ClassDef)]
         if source is None or len(nodes) != len(bound) or len(nodes) != 1:
             return TextSpace()
         return space_in_text(self._lookup, source, nodes[0])
 
-    def called(self, found: Found, name: str) -> TextClass | None:
+    def called(self, reference: Found, name: str) -> TextClass | None:
         """The class that a name in a file means; None if the text has no such class."""
-        source = self._source(found.file)
+        source = self._source(reference.file)
         if source is None:
             return None
         for target in self._lookup.locate(source, (name,)):
             for node in target.classes[-1:]:
                 if target.source is not None:
                     is_own = target.source is source
-                    module = _module_at(found.file if is_own else target.source.path)
+                    module = _module_at(reference.file if is_own else target.source.path)
                     return self._class(target.source, node.name, node, module)
         return None
 

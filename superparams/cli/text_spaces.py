@@ -69,16 +69,22 @@ def space_in_text(lookup: ReachByName, source: Source, node: ast.ClassDef) -> Te
     """
     reader = _Reader(lookup)
     reader.read(source, node)
-    found = reader.fields.values()
-    needs = [name for name, one in reader.fields.items() if one.is_required]
-    n_ranges = sum(one.is_range for one in found)
-    sizes = [one.n_points for one in found if one.zip is None]
-    sizes += list({one.zip: one.n_points for one in found if one.zip is not None}.values())
-    known = [size for size in sizes if size is not None]
-    is_whole = len(known) == len(sizes) and reader.is_known
+    declarations = reader.fields.values()
+    needs = [name for name, declaration in reader.fields.items() if declaration.is_required]
+    n_ranges = sum(declaration.is_range for declaration in declarations)
+    sizes = [declaration.n_points for declaration in declarations if declaration.zip is None]
+    sizes += list(
+        {
+            declaration.zip: declaration.n_points
+            for declaration in declarations
+            if declaration.zip is not None
+        }.values()
+    )
+    known_sizes = [size for size in sizes if size is not None]
+    is_whole = len(known_sizes) == len(sizes) and reader.is_known
     if not is_whole or needs or n_ranges:
         return TextSpace(needs=needs, n_ranges=n_ranges, is_whole=is_whole)
-    return TextSpace(math.prod(known), is_exact=not reader.has_valid, is_whole=True)
+    return TextSpace(math.prod(known_sizes), is_exact=not reader.has_valid, is_whole=True)
 
 
 class _Reader:
@@ -165,12 +171,12 @@ class _Reader:
 
 def _searched(call: ast.Call, annotation: ast.expr | None) -> _Declared:
     """The axis of ``search(...)``, which without points has all values of its annotation."""
-    given = {one.arg: one.value for one in call.keywords}
-    zipped = given.get("zip")
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+    zipped = keywords.get("zip")
     group = zipped.value if isinstance(zipped, ast.Constant) else None
-    if None in given or (zipped is not None and not isinstance(group, str)):
+    if None in keywords or (zipped is not None and not isinstance(group, str)):
         return _Declared(None)
-    if "low" in given or "high" in given:
+    if "low" in keywords or "high" in keywords:
         return _Declared(is_range=True)
     n_points = _n_points(call.args) if call.args else _n_values(annotation)
     return _Declared(n_points, zip=group if isinstance(group, str) else None)
@@ -185,11 +191,11 @@ def _n_values(annotation: ast.expr | None) -> int | None:
             return 1
         case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal"), slice=x):
             values = x.elts if isinstance(x, ast.Tuple) else [x]
-            is_told = all(isinstance(one, ast.Constant) for one in values)
-            return len({ast.dump(one) for one in values}) if is_told else None
+            is_told = all(isinstance(value, ast.Constant) for value in values)
+            return len({ast.dump(value) for value in values}) if is_told else None
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             counts = _n_values(left), _n_values(right)
-            return None if None in counts else sum(one for one in counts if one is not None)
+            return None if None in counts else sum(count for count in counts if count is not None)
         case _:
             return None
 
@@ -199,11 +205,11 @@ def _n_points(points: list[ast.expr]) -> int | None:
         case [ast.List(elts=several) | ast.Tuple(elts=several)]:
             points = several
         case [ast.Dict(keys=[*keys], values=values)]:
-            named = [one.value for one in keys if isinstance(one, ast.Constant)]
+            named = [key.value for key in keys if isinstance(key, ast.Constant)]
             is_told = len(set(named)) == len(keys)
             return len(values) if is_told and all(map(_is_plain, values)) else None
         case [ast.Call(func=ast.Name(id="range"), args=args, keywords=[])]:
-            numbers = [_number(one) for one in args]
+            numbers = [_number(argument) for argument in args]
             bounds = [x for x in numbers if x is not None]
             return _n_numbers(bounds) if len(bounds) == len(numbers) else None
         case [ast.Constant()] | [_, _, *_]:
@@ -233,7 +239,7 @@ def _is_plain(x: ast.expr) -> bool:
         case ast.List(elts=several) | ast.Tuple(elts=several) | ast.Set(elts=several):
             return all(map(_is_plain, several))
         case ast.Dict(keys=keys, values=values):
-            return all(one is not None and _is_plain(one) for one in [*keys, *values])
+            return all(item is not None and _is_plain(item) for item in [*keys, *values])
         case _:
             return False
 

@@ -27,26 +27,26 @@ def text_for_user(error: BaseException) -> str | None:
         Only the message for an error of the system, and for a warning that is an error. None for an
         error of superparams itself.
     """
-    shown = users_part(error)
+    trace = users_part(error)
     notes = getattr(error, "__notes__", None) or ()
     is_named = any(isinstance(note, FieldNote) for note in notes)
-    if not is_named and not any(map(_is_authors, _files(shown))):
+    if not is_named and not any(map(_is_authors, _files(trace))):
         return str(error) if isinstance(error, (OSError, Warning)) else None
     more = notes if sys.version_info < (3, 11) else ()
-    return "".join([*shown.format(), *(f"{note}\n" for note in more)]).rstrip()
+    return "".join([*trace.format(), *(f"{note}\n" for note in more)]).rstrip()
 
 
 def users_part(error: BaseException) -> traceback.TracebackException:
     """An error and its causes, without the frames of superparams and of the import system."""
-    shown = traceback.TracebackException.from_exception(error)
-    for part in _chain(shown):
+    trace = traceback.TracebackException.from_exception(error)
+    for part in _chain(trace):
         part.stack[:] = [frame for frame in part.stack if _is_users(frame.filename)]
-    return shown
+    return trace
 
 
-def _chain(shown: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
+def _chain(trace: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
     """An error and all of its causes, each once."""
-    todo, visited = [shown], set[int]()
+    todo, visited = [trace], set[int]()
     while todo:
         error = todo.pop()
         if id(error) not in visited:
@@ -56,9 +56,9 @@ def _chain(shown: traceback.TracebackException) -> Iterator[traceback.TracebackE
             todo += [cause for cause in causes if cause is not None]
 
 
-def _files(shown: traceback.TracebackException) -> Iterator[str]:
+def _files(trace: traceback.TracebackException) -> Iterator[str]:
     """The files of all frames of an error and its causes."""
-    for part in _chain(shown):
+    for part in _chain(trace):
         yield from (frame.filename for frame in part.stack)
 
 

@@ -58,22 +58,22 @@ def command(
       experiment accept RQ1 --why "only the log messages changed"
     """
     session = ctx.ensure_object(Session)
-    found = [
-        (one, _decisions(one.results, codes, is_withdrawn))
-        for one in _recorded(session, target, results)
+    pairs = [
+        (status, _decisions(status.results, codes, is_withdrawn))
+        for status in _recorded(session, target, results)
     ]
-    every = [decision for _, decisions in found for decision in decisions]
+    every = [decision for _, decisions in pairs for decision in decisions]
     _refuse_unknown(codes, every, is_withdrawn)
     if not is_json:
-        _show(found, is_withdrawn)
+        _show(pairs, is_withdrawn)
     question = "Withdraw this decision?" if is_withdrawn else "Accept these results as still valid?"
     is_confirmed = bool(every) and (yes or (not is_json and confirmed(question)))
-    for status, decisions in found if is_confirmed else ():
+    for status, decisions in pairs if is_confirmed else ():
         decide = status.results.withdraw if is_withdrawn else status.results.accept_stale
         if decisions:
-            decide(*(one.code for one in decisions), why=why)
+            decide(*(decision.code for decision in decisions), why=why)
     if is_json:
-        json_document.write([_document(*each, is_confirmed) for each in found])
+        json_document.write([_document(*each, is_confirmed) for each in pairs])
     elif is_confirmed:
         click.echo("Withdrawn." if is_withdrawn else "Accepted.")
     if every and not is_confirmed:
@@ -85,10 +85,10 @@ def _recorded(
     session: Session, target: str, option: Path | None
 ) -> Sequence[ExperimentStatus | RecordedExperiment]:
     """What has run. The file is imported only where its text does not tell the code."""
-    read = [one for one in session.recorded_by_text(target, option) if one.has_records]
-    if read and all(one.is_importable and one.now.code is not None for one in read):
+    read = [record for record in session.recorded_by_text(target, option) if record.has_records]
+    if read and all(record.is_importable and record.now.code is not None for record in read):
         return read
-    return [one for one in session.recorded(target, option) if one.has_records]
+    return [status for status in session.recorded(target, option) if status.has_records]
 
 
 @dataclass(frozen=True)
@@ -109,39 +109,50 @@ class Decision:
 def _decisions(results: Results, codes: Sequence[str], is_withdrawn: bool) -> list[Decision]:
     """The decisions to make. Results of unknown code cannot be accepted."""
     if is_withdrawn:
-        found = [_of_accepted(one) for one in results.accepted]
+        decisions = [_of_accepted(acceptance) for acceptance in results.accepted]
     else:
-        found = [_of_change(one, one.code) for one in results.changes() if one.code]
-    return [one for one in found if not codes or one.code.startswith(tuple(codes))]
+        decisions = [_of_change(change, change.code) for change in results.changes() if change.code]
+    return [
+        decision for decision in decisions if not codes or decision.code.startswith(tuple(codes))
+    ]
 
 
-def _of_accepted(one: Accepted) -> Decision:
-    document = {"code": one.old, "time": one.time, "who": one.who, "why": one.why}
-    return Decision(one.old, [safe_text.line(one)], {**document, "parts": list(one.what)})
+def _of_accepted(acceptance: Accepted) -> Decision:
+    document = {
+        "code": acceptance.old,
+        "time": acceptance.time,
+        "who": acceptance.who,
+        "why": acceptance.why,
+    }
+    return Decision(
+        acceptance.old, [safe_text.line(acceptance)], {**document, "parts": list(acceptance.what)}
+    )
 
 
-def _of_change(one: CodeChange, code: str) -> Decision:
-    parts = one.parts or ()
-    lines = [f"{safe_text.line(one.what)} by code {safe_text.line(code[:CODE])}:"]
+def _of_change(change: CodeChange, code: str) -> Decision:
+    parts = change.parts or ()
+    lines = [f"{safe_text.line(change.what)} by code {safe_text.line(code[:CODE])}:"]
     lines += [f"  {safe_text.line(part)}" for part in parts]
     if not parts:
         lines.append("  that code was not kept")
-    lines += [diff_line(line) for line in one.diff.splitlines()]
+    lines += [diff_line(line) for line in change.diff.splitlines()]
     changed = [{"name": part.name, "how": part.how, "diff": part.diff} for part in parts]
-    return Decision(code, lines, {"code": code, "settings": one.settings, "parts": changed})
+    return Decision(code, lines, {"code": code, "settings": change.settings, "parts": changed})
 
 
-def _refuse_unknown(codes: Sequence[str], found: Sequence[Decision], is_withdrawn: bool) -> None:
+def _refuse_unknown(
+    codes: Sequence[str], decisions: Sequence[Decision], is_withdrawn: bool
+) -> None:
     for code in codes:
-        if not any(one.code.startswith(code) for one in found):
+        if not any(decision.code.startswith(code) for decision in decisions):
             what = "is accepted" if is_withdrawn else "made results that are stale"
             raise CommandError(f"no code that begins with {code!r} {what}")
 
 
-def _show(found: Sequence[tuple[Named, Sequence[Decision]]], is_withdrawn: bool) -> None:
-    for status, decisions in found:
+def _show(pairs: Sequence[tuple[Named, Sequence[Decision]]], is_withdrawn: bool) -> None:
+    for status, decisions in pairs:
         click.echo(styled(safe_text.line(status.name), bold=True))
-        for line in (line for one in decisions for line in one.lines):
+        for line in (line for decision in decisions for line in decision.lines):
             click.echo(f"  {line}")
         if not decisions:
             click.echo("  nothing is accepted" if is_withdrawn else "  nothing is stale")
@@ -150,6 +161,6 @@ def _show(found: Sequence[tuple[Named, Sequence[Decision]]], is_withdrawn: bool)
 def _document(status: Named, decisions: Sequence[Decision], is_confirmed: bool) -> dict[str, Any]:
     return {
         "experiment": status.name,
-        "codes": [one.document for one in decisions],
+        "codes": [decision.document for decision in decisions],
         "is_recorded": is_confirmed and bool(decisions),
     }

@@ -62,7 +62,7 @@ def command(
             "leave --port out to take a free one"
         ) from error
     try:
-        names = [one.name for one in experiments]
+        names = [followed_experiment.name for followed_experiment in experiments]
         if is_json:
             json_document.write({"address": server.url, "experiments": names})
         else:

@@ -66,18 +66,20 @@ def command(
     """
     session = ctx.ensure_object(Session)
     read = session.recorded_by_text(target, results)
-    spaces = [_Declared(session, target, results, one) for one in read]
-    found = [(one.of.name, _plan(one, is_stale, is_failed, is_all)) for one in spaces]
-    is_empty = all(one.is_empty for _, one in found)
+    spaces = [_Declared(session, target, results, record) for record in read]
+    plans = [
+        (declared.of.name, _plan(declared, is_stale, is_failed, is_all)) for declared in spaces
+    ]
+    is_empty = all(cleaning.is_empty for _, cleaning in plans)
     if not is_json:
-        _show(found)
+        _show(plans)
     is_confirmed = (
         not is_empty and not dry_run and (yes or (not is_json and confirmed("Remove this?")))
     )
-    for _, one in found if is_confirmed else ():
-        one.carry_out()
+    for _, cleaning in plans if is_confirmed else ():
+        cleaning.carry_out()
     if is_json:
-        json_document.write([{**_document(*one), "is_removed": is_confirmed} for one in found])
+        json_document.write([{**_document(*plan), "is_removed": is_confirmed} for plan in plans])
     elif is_confirmed:
         click.echo("Removed.")
     if not (is_confirmed or is_empty or dry_run):
@@ -126,57 +128,57 @@ class _Declared:
     def _imported(self) -> ExperimentStatus | None:
         """The class; None where there is none any more."""
         try:
-            found = self.session.statuses(self.target, self.results)
+            statuses = self.session.statuses(self.target, self.results)
         except CommandError:
             if self.of.is_importable:
                 raise
             return None
-        return next((one for one in found if one.root == self.of.root), None)
+        return next((status for status in statuses if status.root == self.of.root), None)
 
 
-def _plan(found: _Declared, is_stale: bool, is_failed: bool, is_all: bool) -> Cleaning:
+def _plan(declared: _Declared, is_stale: bool, is_failed: bool, is_all: bool) -> Cleaning:
     from superparams.store.cleanup import plan_cleaning
 
     return plan_cleaning(
-        found.of.root,
-        codes=found.codes() if is_stale and not is_all else (),
-        in_space=found.in_space,
+        declared.of.root,
+        codes=declared.codes() if is_stale and not is_all else (),
+        in_space=declared.in_space,
         stale=is_stale,
         failed=is_failed,
         whole=is_all,
-        code_now=found.codes_if_known,
+        code_now=declared.codes_if_known,
     )
 
 
-def _show(found: Sequence[tuple[str, Cleaning]]) -> None:
-    for name, one in found:
-        what = "" if one.is_empty else ": to be removed"
+def _show(plans: Sequence[tuple[str, Cleaning]]) -> None:
+    for name, cleaning in plans:
+        what = "" if cleaning.is_empty else ": to be removed"
         click.echo(styled(safe_text.line(name), bold=True) + what)
-        for line in _lines(one):
+        for line in _lines(cleaning):
             click.echo(f"  {line}")
 
 
-def _lines(found: Cleaning) -> Iterator[str]:
-    if found.is_empty:
+def _lines(cleaning: Cleaning) -> Iterator[str]:
+    if cleaning.is_empty:
         yield "nothing to remove"
-    if found.whole:
-        yield f"all of {safe_text.line(found.root)}: every result, log and run"
-    yield from (text for number, text in _parts(found) if number)
-    if found.uncovered:
-        which = counted(found.uncovered, "setting")
+    if cleaning.whole:
+        yield f"all of {safe_text.line(cleaning.root)}: every result, log and run"
+    yield from (text for number, text in _parts(cleaning) if number)
+    if cleaning.uncovered:
+        which = counted(cleaning.uncovered, "setting")
         yield f"  for {which} an earlier outcome counts again"
-    if not found.is_empty:
-        yield f"{units.size(found.size)} in all"
-    for one in found.kept:
-        yield f"stays: {safe_text.line(one)}"
+    if not cleaning.is_empty:
+        yield f"{units.size(cleaning.size)} in all"
+    for line in cleaning.kept:
+        yield f"stays: {safe_text.line(line)}"
 
 
-def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
+def _parts(cleaning: Cleaning) -> Iterator[tuple[int, str]]:
     from superparams.store.cleanup import size_of
 
-    runs, settings, left_over = map(len, (found.runs, found.settings, found.left_over))
-    checkpoints, size = len(found.checkpoints), sum(map(size_of, found.checkpoints))
-    yield found.outcomes, f"the outcome of {counted(found.outcomes, 'setting')}"
+    runs, settings, left_over = map(len, (cleaning.runs, cleaning.settings, cleaning.left_over))
+    checkpoints, size = len(cleaning.checkpoints), sum(map(size_of, cleaning.checkpoints))
+    yield cleaning.outcomes, f"the outcome of {counted(cleaning.outcomes, 'setting')}"
     yield runs, f"{counted(runs, 'run')} whose outcomes were all made again or removed"
     yield settings, f"{counted(settings, 'folder')} of settings that are not recorded"
     what = f"{counted(checkpoints, 'checkpoint')} that no setting will resume from"
@@ -184,17 +186,17 @@ def _parts(found: Cleaning) -> Iterator[tuple[int, str]]:
     yield left_over, f"{counted(left_over, 'file')} that killed processes left"
 
 
-def _document(name: str, found: Cleaning) -> dict[str, Any]:
+def _document(name: str, cleaning: Cleaning) -> dict[str, Any]:
     return {
         "experiment": name,
-        "root": str(found.root),
-        "all": found.whole,
-        "outcomes": found.outcomes,
-        "uncovered": found.uncovered,
-        "runs": [run.name for run in found.runs],
-        "settings": [path.name for path in found.settings],
-        "checkpoints": [f"{path.parent.name}/{path.name}" for path in found.checkpoints],
-        "left_over": list(map(str, found.left_over)),
-        "bytes": found.size,
-        "kept": list(found.kept),
+        "root": str(cleaning.root),
+        "all": cleaning.whole,
+        "outcomes": cleaning.outcomes,
+        "uncovered": cleaning.uncovered,
+        "runs": [run.name for run in cleaning.runs],
+        "settings": [path.name for path in cleaning.settings],
+        "checkpoints": [f"{path.parent.name}/{path.name}" for path in cleaning.checkpoints],
+        "left_over": list(map(str, cleaning.left_over)),
+        "bytes": cleaning.size,
+        "kept": list(cleaning.kept),
     }

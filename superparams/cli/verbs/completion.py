@@ -30,11 +30,11 @@ def command(shell: str | None, is_json: bool) -> None:
     """
     from superparams.cli.command import experiment
 
-    asked = shell or PurePath(os.environ.get("SHELL", "")).name
-    if asked not in SHELLS:
+    shell_name = shell or PurePath(os.environ.get("SHELL", "")).name
+    if shell_name not in SHELLS:
         raise CommandError(f"give the name of a shell: {', '.join(SHELLS)}")
-    text = script(asked, experiment)
+    text = script(shell_name, experiment)
     if is_json:
-        json_document.write({"shell": asked, "script": text})
+        json_document.write({"shell": shell_name, "script": text})
     else:
         click.echo(text, nl=False)

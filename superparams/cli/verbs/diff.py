@@ -55,11 +55,17 @@ def command(
     root = single(session.recorded_by_text(target, results), "a run belongs to").root
     names = [["last~1", "last"], [*called, "last"], called][len(called)]
     before, after = (find_run(root, name) for name in names)
-    found = difference(before, after)
+    run_difference = difference(before, after)
     if is_json:
-        json_document.write(_document(found))
+        json_document.write(_document(run_difference))
         return
-    parts = (_head(found), _space(found), _code(found), _others(found), _results(found.results))
+    parts = (
+        _head(run_difference),
+        _space(run_difference),
+        _code(run_difference),
+        _others(run_difference),
+        _results(run_difference.results),
+    )
     for line in (line for part in parts for line in part):
         click.echo(line)
 
@@ -67,30 +73,33 @@ def command(
 # ---- for people
 
 
-def _head(found: Difference) -> Iterator[str]:
-    for mark, run in (("-", found.before), ("+", found.after)):
+def _head(difference: Difference) -> Iterator[str]:
+    for mark, run in (("-", difference.before), ("+", difference.after)):
         yield safe_text.line(f"{mark} {run.name}  {units.local_time(run.start)}  {run.state}")
 
 
-def _space(found: Difference) -> Iterator[str]:
-    is_same = not found.space and not found.fixed
+def _space(difference: Difference) -> Iterator[str]:
+    is_same = not difference.space and not difference.fixed
     yield from _title("space", "the same" if is_same else "")
-    yield from (f"  {diff_line(line)}" for line in found.space[3:])
-    yield from aligned(_changes(found.fixed, "not fixed"))
+    yield from (f"  {diff_line(line)}" for line in difference.space[3:])
+    yield from aligned(_changes(difference.fixed, "not fixed"))
 
 
-def _code(found: Difference) -> Iterator[str]:
-    is_same = found.before.code == found.after.code
-    unknown = "different, but the difference was not kept" if not found.code else ""
+def _code(difference: Difference) -> Iterator[str]:
+    is_same = difference.before.code == difference.after.code
+    unknown = "different, but the difference was not kept" if not difference.code else ""
     yield from _title("code", "the same" if is_same else unknown)
-    for change in found.code:
+    for change in difference.code:
         yield f"  {safe_text.line(change)}"
-    for change in found.code:
+    for change in difference.code:
         yield from (f"  {diff_line(line)}" for line in change.diff.splitlines())
 
 
-def _others(found: Difference) -> Iterator[str]:
-    for title, pairs in (("packages", found.packages), ("surroundings", found.surroundings)):
+def _others(difference: Difference) -> Iterator[str]:
+    for title, pairs in (
+        ("packages", difference.packages),
+        ("surroundings", difference.surroundings),
+    ):
         yield from _title(title, "" if pairs else "the same")
         yield from aligned(_changes(pairs, "none"))
 
@@ -101,17 +110,19 @@ def _changes(pairs: Mapping[str, tuple[object, object]], absent: str) -> Iterato
         yield name, " → ".join(absent if x is None else safe_text.line(x) for x in values)
 
 
-def _results(found: Compared) -> Iterator[str]:
-    differ = f", of which {found.different:,} differ" if found.different else ", all the same"
-    alone = [(found.before, "the first"), (found.after, "the second")]
+def _results(comparison: Compared) -> Iterator[str]:
+    differ = (
+        f", of which {comparison.different:,} differ" if comparison.different else ", all the same"
+    )
+    alone = [(comparison.before, "the first"), (comparison.after, "the second")]
     only = "".join(f"; {number:,} only in {where}" for number, where in alone if number)
-    both = f"{counted(found.both, 'setting')} in both{differ if found.both else ''}"
+    both = f"{counted(comparison.both, 'setting')} in both{differ if comparison.both else ''}"
     yield from _title("results", both + only)
-    for (old, new), number in found.status.items():
+    for (old, new), number in comparison.status.items():
         yield f"  {number:,} {safe_text.line(old)} → {safe_text.line(new)}"
-    if found.lengths:
-        yield f"  {counted(found.lengths, 'setting')} with a different number of rows"
-    for column in found.columns:
+    if comparison.lengths:
+        yield f"  {counted(comparison.lengths, 'setting')} with a different number of rows"
+    for column in comparison.columns:
         yield from _column(column)
 
 
@@ -145,27 +156,32 @@ def _title(name: str, text: str) -> Iterator[str]:
 # ---- for programs
 
 
-def _document(found: Difference) -> dict[str, Any]:
+def _document(difference: Difference) -> dict[str, Any]:
     two = ("before", "after")
     return {
-        "before": json_document.run_account(found.before),
-        "after": json_document.run_account(found.after),
-        "space": list(found.space),
-        "fixed": {n: dict(zip(two, pair, strict=True)) for n, pair in found.fixed.items()},
-        "code": [{"name": one.name, "how": one.how, "diff": one.diff} for one in found.code],
-        "packages": {n: dict(zip(two, pair, strict=True)) for n, pair in found.packages.items()},
+        "before": json_document.run_account(difference.before),
+        "after": json_document.run_account(difference.after),
+        "space": list(difference.space),
+        "fixed": {n: dict(zip(two, pair, strict=True)) for n, pair in difference.fixed.items()},
+        "code": [
+            {"name": change.name, "how": change.how, "diff": change.diff}
+            for change in difference.code
+        ],
+        "packages": {
+            n: dict(zip(two, pair, strict=True)) for n, pair in difference.packages.items()
+        },
         "surroundings": {
-            n: dict(zip(two, pair, strict=True)) for n, pair in found.surroundings.items()
+            n: dict(zip(two, pair, strict=True)) for n, pair in difference.surroundings.items()
         },
         "results": {
-            "both": found.results.both,
-            "before_alone": found.results.before,
-            "after_alone": found.results.after,
-            "different": found.results.different,
-            "lengths": found.results.lengths,
+            "both": difference.results.both,
+            "before_alone": difference.results.before,
+            "after_alone": difference.results.after,
+            "different": difference.results.different,
+            "lengths": difference.results.lengths,
             "status": [
                 {"before": old, "after": new, "settings": number}
-                for (old, new), number in found.results.status.items()
+                for (old, new), number in difference.results.status.items()
             ],
             "columns": [
                 {
@@ -174,7 +190,7 @@ def _document(found: Difference) -> dict[str, Any]:
                     "rows": column.rows,
                     "largest": [vars(pair) for pair in column.largest],
                 }
-                for column in found.results.columns
+                for column in difference.results.columns
             ],
         },
     }

@@ -25,12 +25,12 @@ def command(session: Session, folder: Path, is_json: bool) -> None:
 
     FOLDER is experiments/ by default. Existing files are never changed.
     """
-    written = _write(folder)
+    files = _write(folder)
     start = _how(session, folder)
     if is_json:
-        json_document.write({"written": written, "run": f"{start} {NAME}"})
+        json_document.write({"written": files, "run": f"{start} {NAME}"})
         return
-    click.echo("\n".join(f"wrote {safe_text.line(file)}" for file in written))
+    click.echo("\n".join(f"wrote {safe_text.line(file)}" for file in files))
     lines = {
         start: "list all experiments",
         f"{start} {NAME}": "run it",

@@ -60,8 +60,8 @@ def command(
     from superparams.cli.name_lookup import all_files, resolve, shown
 
     folder, root = session.results(results), session.root
-    found = all_files(root) if target is None else resolve(root, target)
-    listed = list((_imported if is_imported else _read)(root, found, folder))
+    references = all_files(root) if target is None else resolve(root, target)
+    listed = list((_imported if is_imported else _read)(root, references, folder))
     if is_json:
         _print_json(listed)
     else:
@@ -105,40 +105,42 @@ class _File:
     problem: str | None = None
 
 
-def _imported(root: Root, found: Sequence[Found], results: Path) -> Iterator[_File]:
+def _imported(root: Root, references: Sequence[Found], results: Path) -> Iterator[_File]:
     from superparams.cli.file_imports import load_each
 
-    for one in load_each(root, found):
-        problem = None if one.error is None else one.error.brief
-        yield _File(one.found.file, [_entry(cls, results) for cls in one.classes], problem)
+    for loaded_file in load_each(root, references):
+        problem = None if loaded_file.error is None else loaded_file.error.brief
+        yield _File(
+            loaded_file.found.file, [_entry(cls, results) for cls in loaded_file.classes], problem
+        )
 
 
-def _read(root: Root, found: Sequence[Found], results: Path) -> Iterator[_File]:
+def _read(root: Root, references: Sequence[Found], results: Path) -> Iterator[_File]:
     from superparams.cli.recorded_experiments import ExperimentsByText
 
     by_text = ExperimentsByText(root, results)
-    for one in found:
-        entries = [_entry_by_text(each, by_text.texts) for each in by_text.of_file(one)]
-        problem = by_text.texts.problem(one)
+    for reference in references:
+        entries = [_entry_by_text(each, by_text.texts) for each in by_text.of_file(reference)]
+        problem = by_text.texts.problem(reference)
         if problem is not None:
-            file, project = one.file, root.project
+            file, project = reference.file, root.project
             where = file.relative_to(project) if file.is_relative_to(project) else file
             problem = f"{where}: {problem}"
-        yield _File(one.file, entries, problem)
+        yield _File(reference.file, entries, problem)
 
 
-def _entry_by_text(of: RecordedExperiment, texts: TextClasses) -> _Entry:
-    entry = _Entry(of.name, "" if of.cls is None else of.cls.description)
-    if of.cls is not None:
-        space = texts.space(of.cls)
+def _entry_by_text(record: RecordedExperiment, texts: TextClasses) -> _Entry:
+    entry = _Entry(record.name, "" if record.cls is None else record.cls.description)
+    if record.cls is not None:
+        space = texts.space(record.cls)
         entry.needs, entry.settings, entry.is_exact = space.needs, space.size, space.is_exact
         entry.ranges = _ranges(space)
-    if not of.has_records:
+    if not record.has_records:
         return entry
     from superparams.cli.recorded_status import RecordedStatus
 
     try:
-        status = RecordedStatus(of)
+        status = RecordedStatus(record)
         _ = status.counts, status.code_unknown  # may fail
         declared, entry.state = status.declared, status
         if declared.size is not None:
@@ -164,7 +166,7 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
     status = status_of(cls, results)
     text = inspect.cleandoc(vars(cls).get("__doc__") or "").strip()
     entry = _Entry(status.name, text.partition("\n")[0])
-    entry.needs = [name for name, one in fields_of(cls).items() if one.is_required]
+    entry.needs = [name for name, declaration in fields_of(cls).items() if declaration.is_required]
     try:
         with stdout_to_stderr():
             # The store, and pyarrow with it, is loaded only where something is recorded.
@@ -243,8 +245,8 @@ def _counts(state: Status) -> str:
     from superparams.cli.verbs.status import count_texts
 
     todo = [f"{state.todo:,} to do"] if state.todo else []
-    found = ", ".join([*count_texts(state).values(), *todo]) or "nothing to do"
-    return found if state.todo is not None else f"recorded {found}; the rest is not known"
+    text = ", ".join([*count_texts(state).values(), *todo]) or "nothing to do"
+    return text if state.todo is not None else f"recorded {text}; the rest is not known"
 
 
 # ---- for programs
@@ -267,5 +269,5 @@ def _document(entry: _Entry) -> dict[str, Any]:
     if state is not None:
         why = {"why": state.declared.why or None, "code_unknown": state.code_unknown or None}
         counts = {**state.numbers, **why}
-    known = {name: x for name, x in vars(entry).items() if name != "ranges" or x}
-    return {**known, "state": counts}
+    document = {name: x for name, x in vars(entry).items() if name != "ranges" or x}
+    return {**document, "state": counts}

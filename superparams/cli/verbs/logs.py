@@ -106,15 +106,15 @@ def _follow_setting(
     from superparams.cli.running_lookup import RunningNow, find_or_wait
     from superparams.store.runs.setting_logs import log_of
 
-    found = find_or_wait(session, target, words, results)
-    if isinstance(found, RunningNow):
-        return follow_setting(found, tail)
-    log = log_of(found.results.root, found.row)
+    selected_setting = find_or_wait(session, target, words, results)
+    if isinstance(selected_setting, RunningNow):
+        return follow_setting(selected_setting, tail)
+    log = log_of(selected_setting.results.root, selected_setting.row)
     if log is None:
         click.echo(NOT_KEPT, err=True)
     else:
         _print(log, tail)
-    return conclude(found.row)
+    return conclude(selected_setting.row)
 
 
 def _found_run(session: Session, target: str, called: str | None, results: Path | None) -> Run:
@@ -142,15 +142,19 @@ def _of_setting(
     from superparams.store.runs.setting_logs import log_of, log_of_running
 
     try:
-        found = find_setting(session, target, words, results)
+        recorded_setting = find_setting(session, target, words, results)
     except SuperparamsError:
         now = find_running(session, target, words, results)
         if now is None:
             raise
         about = {"experiment": now.of.name, "run": now.run.name, "key": now.entry.key}
         return about, log_of_running(now.run.folder, now.entry)
-    about = {"experiment": found.status.name, "run": found.row["run"], "key": found.key}
-    return about, log_of(found.results.root, found.row)
+    about = {
+        "experiment": recorded_setting.status.name,
+        "run": recorded_setting.row["run"],
+        "key": recorded_setting.key,
+    }
+    return about, log_of(recorded_setting.results.root, recorded_setting.row)
 
 
 def _text(log: Log, tail: int | None) -> str:

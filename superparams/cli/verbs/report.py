@@ -49,12 +49,12 @@ def command(
     """
     from superparams.store.runs.folder import safe_name
 
-    found = session.recorded_by_text(target, results)
-    one = single([x for x in found if x.has_records] or found, "a page shows")
-    path = file or Path(f"{safe_name(one.name)}.html")
-    written = one.results.to_html(path, overwrite=is_forced)
+    records = session.recorded_by_text(target, results)
+    record = single([x for x in records if x.has_records] or records, "a page shows")
+    path = file or Path(f"{safe_name(record.name)}.html")
+    page = record.results.to_html(path, overwrite=is_forced)
     if is_json:
-        json_document.write({"experiment": one.name, "page": str(written)})
+        json_document.write({"experiment": record.name, "page": str(page)})
         return
-    click.echo(one.results.summary)
-    click.echo(safe_text.line(written))
+    click.echo(record.results.summary)
+    click.echo(safe_text.line(page))

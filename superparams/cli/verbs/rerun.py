@@ -62,18 +62,20 @@ def command(
     from superparams.cli.space_lookup import spaces_with_keys
 
     session = ctx.ensure_object(Session)
-    ended: list[Again | Impossible] = []
+    outcomes: list[Again | Impossible] = []
     with stdout_for_people(is_json):
         for space, keys in spaces_with_keys(session, target, words, results):
             folder = session.results(results)
             call = {**how, "resume": False, "results": folder, "progress": not no_progress}
-            ended.append(_run(space, run_options({**call, "only": keys}), keys))
+            outcomes.append(_run(space, run_options({**call, "only": keys}), keys))
     if is_json:
-        json_document.write([one.document for one in ended])
+        json_document.write([outcome.document for outcome in outcomes])
     else:
-        for line in (line for one in ended if isinstance(one, Again) for line in one.lines):
+        for line in (
+            line for outcome in outcomes if isinstance(outcome, Again) for line in outcome.lines
+        ):
             click.echo(line)
-    ctx.exit(max(one.code for one in ended))
+    ctx.exit(max(outcome.code for outcome in outcomes))
 
 
 @dataclass(frozen=True)

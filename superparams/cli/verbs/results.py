@@ -45,7 +45,7 @@ class ResultsOptions:
 
 
 def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(one.strip() for one in value.split(",")) if value else ()
+    return tuple(name.strip() for name in value.split(",")) if value else ()
 
 
 @click.command("results")
@@ -142,24 +142,24 @@ def command(
       experiment results RQ1 --steps --where 'loss<0.1'
     """
     if is_average and (is_failed or are_steps):
-        other = "--failed" if is_failed else "--steps"
+        other_flag = "--failed" if is_failed else "--steps"
         why = "failures have no mean" if is_failed else "steps belong to single settings"
-        raise click.UsageError(f"--average and {other} exclude each other: {why}.")
+        raise click.UsageError(f"--average and {other_flag} exclude each other: {why}.")
     if is_pareto and (is_average or are_steps or is_failed):
-        other = "--average" if is_average else "--steps" if are_steps else "--failed"
-        raise click.UsageError(f"--pareto and {other} exclude each other: give one.")
+        other_flag = "--average" if is_average else "--steps" if are_steps else "--failed"
+        raise click.UsageError(f"--pareto and {other_flag} exclude each other: give one.")
     flags = is_failed, is_stale, is_average, are_steps, is_pareto
     options = ResultsOptions(sort, where, columns, *flags, key)
     form = form or _form_of(file)
-    found = session.recorded_by_text(target, results)
-    if not any(one.has_records for one in found):
-        _ = found[0].results  # raises the error, which says what to do
+    records = session.recorded_by_text(target, results)
+    if not any(record.has_records for record in records):
+        _ = records[0].results  # raises the error, which says what to do
     if is_json:
-        json_document.write([_document(one, options, limit) for one in found])
+        json_document.write([_document(record, options, limit) for record in records])
     elif form == "table":
-        _show(found, options, limit)
+        _show(records, options, limit)
     else:
-        _write(found, options, limit, form, file)
+        _write(records, options, limit, form, file)
 
 
 def _form_of(file: Path | None) -> str:
@@ -177,22 +177,22 @@ def _form_of(file: Path | None) -> str:
     return SUFFIXES[file.suffix.lower()]
 
 
-def _rows(found: RecordedExperiment, options: ResultsOptions) -> pa.Table:
+def _rows(record: RecordedExperiment, options: ResultsOptions) -> pa.Table:
     """The selected rows, with all columns."""
     from superparams.cli.row_selection import ordered
 
-    rows = found.results.failures if options.is_failed else found.results
+    rows = record.results.failures if options.is_failed else record.results
     by_code = any(x.replace(" ", "").startswith(f"{rows.stale_name}=") for x in options.where)
-    if (options.is_stale or by_code) and not found.codes:
-        raise CommandError(f"which rows other code made is not known: {found.now.why}")
+    if (options.is_stale or by_code) and not record.codes:
+        raise CommandError(f"which rows other code made is not known: {record.now.why}")
     rows = rows.stale if options.is_stale else rows
     rows = _front(rows, options) if options.is_pareto else rows
     rows = (
-        rows if options.key is None else rows.where(key=str(found.results.row(options.key)["key"]))
+        rows if options.key is None else rows.where(key=str(record.results.row(options.key)["key"]))
     )
     table = rows.steps.to_arrow(stale=True) if options.are_steps else rows.to_arrow(stale=True)
     if options.where:
-        table = _filtered(rows, table, found, options, by_code=by_code)
+        table = _filtered(rows, table, record, options, by_code=by_code)
     elif options.is_average:
         table = rows.averages_of_rows(table, stale=options.is_stale or by_code).to_arrow()
     return ordered(table, options.sort)
@@ -201,7 +201,7 @@ def _rows(found: RecordedExperiment, options: ResultsOptions) -> pa.Table:
 def _filtered(
     rows: Results,
     table: pa.Table,
-    found: RecordedExperiment,
+    record: RecordedExperiment,
     options: ResultsOptions,
     *,
     by_code: bool,
@@ -216,13 +216,15 @@ def _filtered(
     )
 
     if not options.is_average:
-        return matching(table, options.where, schema=found.schema)
+        return matching(table, options.where, schema=record.schema)
     names = rows.averages_of_rows(table, stale=True).columns
-    of_averages = [one for one in options.where if column_of_condition(names, one)]
-    before = [one for one in options.where if one not in of_averages]
-    table = matching(table, before, schema=found.schema)
+    of_averages = [
+        condition for condition in options.where if column_of_condition(names, condition)
+    ]
+    before = [condition for condition in options.where if condition not in of_averages]
+    table = matching(table, before, schema=record.schema)
     table = rows.averages_of_rows(table, stale=options.is_stale or by_code).to_arrow()
-    return matching(table, of_averages, schema=found.schema)
+    return matching(table, of_averages, schema=record.schema)
 
 
 def _front(rows: Results, options: ResultsOptions) -> Results:
@@ -233,30 +235,34 @@ def _front(rows: Results, options: ResultsOptions) -> Results:
 
 
 def _selected(
-    found: Results, table: pa.Table, options: ResultsOptions, *, is_for_people: bool
+    results: Results, table: pa.Table, options: ResultsOptions, *, is_for_people: bool
 ) -> pa.Table:
     """The selected columns; by default all columns, or those for people."""
     from superparams.cli.row_selection import chosen
     from superparams.cli.table_formats import for_people, has_stale
 
     if options.are_steps:
-        return _selected_steps(found, table, options, is_for_people=is_for_people)
+        return _selected_steps(results, table, options, is_for_people=is_for_people)
     if options.columns:
         names = chosen(table.column_names, options.columns)
-        has_mark = is_for_people and not options.is_average and has_stale(found, table)
-        mark = [found.stale_name] if has_mark else []
+        has_mark = is_for_people and not options.is_average and has_stale(results, table)
+        mark = [results.stale_name] if has_mark else []
         return table.select(list(dict.fromkeys([*names, *mark])))
     if not is_for_people or options.is_average:
         return table
-    shown = for_people(found, table, _sorts(options, table.column_names))
+    selection = for_people(results, table, _sorts(options, table.column_names))
     if options.is_failed:  # rows that failed have no results, except those of data frames
-        empty = {name for name in found.results if shown.column(name).null_count == shown.num_rows}
-        shown = shown.select([name for name in shown.column_names if name not in empty])
-    return shown
+        empty = {
+            name
+            for name in results.results
+            if selection.column(name).null_count == selection.num_rows
+        }
+        selection = selection.select([name for name in selection.column_names if name not in empty])
+    return selection
 
 
 def _selected_steps(
-    found: Results, table: pa.Table, options: ResultsOptions, *, is_for_people: bool
+    results: Results, table: pa.Table, options: ResultsOptions, *, is_for_people: bool
 ) -> pa.Table:
     """As `_selected`, of the table of steps, which ends in columns that every step has."""
     from superparams.cli.row_selection import chosen
@@ -268,15 +274,17 @@ def _selected_steps(
     if not is_for_people:
         return table
     *recorded, stale = names[: -len(OWN) - 1] + names[-1:]
-    params, fields = recorded[: len(found.params)], recorded[len(found.params) :]
+    params, fields = recorded[: len(results.params)], recorded[len(results.params) :]
     is_mixed = any(x is not False for x in table.column(stale).unique().to_pylist())
-    shown = ["key", *params, "step", *fields, "seconds", *([stale] if is_mixed else [])]
-    return table.select(list(dict.fromkeys([*shown, *_sorts(options, names)])))
+    columns = ["key", *params, "step", *fields, "seconds", *([stale] if is_mixed else [])]
+    return table.select(list(dict.fromkeys([*columns, *_sorts(options, names)])))
 
 
-def _show(found: Sequence[RecordedExperiment], options: ResultsOptions, limit: int | None) -> None:
+def _show(
+    records: Sequence[RecordedExperiment], options: ResultsOptions, limit: int | None
+) -> None:
     most = (SHOWN if is_terminal() else 0) if limit is None else limit
-    for n, status in enumerate(found):
+    for n, status in enumerate(records):
         if n:
             click.echo()
         if not status.has_records:
@@ -293,17 +301,19 @@ def _show(found: Sequence[RecordedExperiment], options: ResultsOptions, limit: i
             over = ", ".join(results.repeats)
             click.echo(safe_text.line(f"{counted(table.num_rows, 'average')} over {over}"))
         elif table.num_rows < n_rows or options.are_steps:
-            of = counted(n_rows, "step" if options.are_steps else "row")
+            total = counted(n_rows, "step" if options.are_steps else "row")
             none = ": yield {...} in run(), or self.log(...), records one" * (not n_rows)
-            click.echo(of + none if table.num_rows == n_rows else f"{table.num_rows:,} of {of}")
+            click.echo(
+                total + none if table.num_rows == n_rows else f"{table.num_rows:,} of {total}"
+            )
             if not table.num_rows:
                 continue
-        shown = _table(results, table, every, options, most or None)
-        for line in lines_of(shown):
+        text_table = _table(results, table, every, options, most or None)
+        for line in lines_of(text_table):
             click.echo(line)
         if most and table.num_rows > most:
             click.echo(f"… {counted(table.num_rows - most, 'more row')}; --limit 0 shows all")
-        for note in shown.notes("--columns a,b chooses", room()):
+        for note in text_table.notes("--columns a,b chooses", room()):
             click.echo(note)
 
 
@@ -338,7 +348,7 @@ def _table(
 
 
 def _write(
-    found: Sequence[RecordedExperiment],
+    records: Sequence[RecordedExperiment],
     options: ResultsOptions,
     limit: int | None,
     form: str,
@@ -346,7 +356,7 @@ def _write(
 ) -> None:
     from superparams.cli.table_formats import write
 
-    status = single(found, f"{form} holds")
+    status = single(records, f"{form} holds")
     results, every = status.results, _rows(status, options)
     table = _selected(results, every, options, is_for_people=form == "markdown")
     if not options.columns:  # files of all formats have one order

@@ -91,8 +91,8 @@ OPTIONS: Final = (
 
 def options(verb: Any) -> Any:
     """The options of the verb that say how to run."""
-    for one in reversed(OPTIONS):
-        verb = one(verb)
+    for option in reversed(OPTIONS):
+        verb = option(verb)
     return verb
 
 
@@ -129,31 +129,31 @@ def command(
     if target is None:
         raise click.UsageError("Missing NAME: `experiment list` lists all experiments.", ctx)
     draw = _draw(flags)
-    found = _search(flags, draw)
-    draw = draw if found.strategy is None else Draw("search")
+    search = _search(flags, draw)
+    draw = draw if search.strategy is None else Draw("search")
     options = run_options(
-        _how(flags) | {"strategy": found.strategy, "stop": found.stop}
+        _how(flags) | {"strategy": search.strategy, "stop": search.stop}
     )  # wrong ones are told before anything is imported
     from superparams.cli import json_document
     from superparams.cli.streams import stdout_for_people
 
     options = replace(options, results=session.results(results))
-    told: list[Told] = []
-    if found.note is not None and options.progress:
-        click.echo(found.note, err=True)
+    outcomes: list[Told] = []
+    if search.note is not None and options.progress:
+        click.echo(search.note, err=True)
     with stdout_for_people(is_json):
         ahead = None if is_plan else options
         spaces = _spaces(session.experiments(target), overrides, draw, ahead)
         if spaces is None:
             ctx.exit(2)
         each = _plans(spaces, options) if is_plan else _runs(session, spaces, options)
-        for one in each:
-            told.append(one)
-            for line in () if is_json else one.lines:
+        for outcome in each:
+            outcomes.append(outcome)
+            for line in () if is_json else outcome.lines:
                 click.echo(line)
     if is_json:
-        json_document.write([one.document for one in told])
-    ctx.exit(max(one.code for one in told))
+        json_document.write([outcome.document for outcome in outcomes])
+    ctx.exit(max(outcome.code for outcome in outcomes))
 
 
 def _spaces(
@@ -225,13 +225,13 @@ def _draw(flags: dict[str, Any]) -> Draw:
         UsageError: For two ways to draw.
     """
     seed = flags.pop("draw_seed")
-    asked = {name: n for name in ("sample", "sobol", "grid") if (n := flags.pop(name)) is not None}
-    if len(asked) > 1:
-        first, second, *_ = asked
+    draws = {name: n for name in ("sample", "sobol", "grid") if (n := flags.pop(name)) is not None}
+    if len(draws) > 1:
+        first, second, *_ = draws
         raise click.UsageError(f"--{first} and --{second} exclude each other: give one.")
-    if seed and not asked.keys() & {"sample", "sobol"}:
+    if seed and not draws.keys() & {"sample", "sobol"}:
         raise click.UsageError("--draw-seed needs --sample N or --sobol N: give one of them.")
-    for call, n in asked.items():
+    for call, n in draws.items():
         return Draw(call, n, seed)
     return Draw()
 

@@ -49,21 +49,23 @@ def command(session: Session, target: str, results: Path | None, is_json: bool) 
     from superparams.store.runs.run_records import runs
 
     named = session.recorded_by_text(target, results)
-    found = {one.name: runs(one.root) for one in named}
+    runs_by_name = {record.name: runs(record.root) for record in named}
     if is_json:
         json_document.write(
             [
-                {"experiment": name, "runs": list(map(json_document.run_account, made))}
-                for name, made in found.items()
+                {"experiment": name, "runs": list(map(json_document.run_account, experiment_runs))}
+                for name, experiment_runs in runs_by_name.items()
             ]
         )
         return
-    for n, (name, recorded) in enumerate(found.items()):
-        if len(found) > 1:
+    for n, (name, recorded) in enumerate(runs_by_name.items()):
+        if len(runs_by_name) > 1:
             click.echo(("\n" if n else "") + styled(safe_text.line(name), bold=True))
         if not recorded:
             click.echo(
-                f"{safe_text.line(name)} has not run yet." if len(found) == 1 else "no runs yet"
+                f"{safe_text.line(name)} has not run yet."
+                if len(runs_by_name) == 1
+                else "no runs yet"
             )
             continue
         table = _table(recorded).fitted(room())

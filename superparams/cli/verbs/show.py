@@ -49,14 +49,25 @@ def command(
     from superparams.cli.setting_lookup import find_setting
     from superparams.store.runs.run_records import run_of_name
 
-    found = find_setting(session, target, words, results)
-    run = run_of_name(found.results.root, str(found.row["run"]))
-    again = [*session.program.split(), "rerun", found.status.name, found.key]
-    back = list(run.kept_code.commands(session.project, again)) if run.exists else []
+    recorded_setting = find_setting(session, target, words, results)
+    run = run_of_name(recorded_setting.results.root, str(recorded_setting.row["run"]))
+    rerun_command = [
+        *session.program.split(),
+        "rerun",
+        recorded_setting.status.name,
+        recorded_setting.key,
+    ]
+    back = list(run.kept_code.commands(session.project, rerun_command)) if run.exists else []
     if is_json:
-        json_document.write(_document(found, run, back))
+        json_document.write(_document(recorded_setting, run, back))
         return
-    parts = (_setting(found), _outcome(found), _log(found), _origin(found, run), _back(back))
+    parts = (
+        _setting(recorded_setting),
+        _outcome(recorded_setting),
+        _log(recorded_setting),
+        _origin(recorded_setting, run),
+        _back(back),
+    )
     for line in (line for part in parts for line in part):
         click.echo(line)
 
@@ -64,21 +75,24 @@ def command(
 # ---- for people
 
 
-def _setting(found: Setting) -> Iterator[str]:
+def _setting(recorded_setting: Setting) -> Iterator[str]:
     from superparams.cli.table_formats import cell_text
     from superparams.store.names.field_owners import FieldOwners
     from superparams.store.table.lazy_rows import Rows
 
-    yield styled(safe_text.line(f"{found.status.name} {found.key}"), bold=True)
-    params = found.results.params
-    nones = FieldOwners(Rows.of_table(found.rows.slice(0, 1))).none_masks(params)
+    yield styled(
+        safe_text.line(f"{recorded_setting.status.name} {recorded_setting.key}"), bold=True
+    )
+    params = recorded_setting.results.params
+    nones = FieldOwners(Rows.of_table(recorded_setting.rows.slice(0, 1))).none_masks(params)
     yield from aligned(
-        (name, "None" if name in nones else cell_text(found.row[name])) for name in params
+        (name, "None" if name in nones else cell_text(recorded_setting.row[name]))
+        for name in params
     )
 
 
-def _outcome(found: Setting) -> Iterator[str]:
-    row = found.row
+def _outcome(recorded_setting: Setting) -> Iterator[str]:
+    row = recorded_setting.row
     yield ""
     status = styled(safe_text.line(row["status"]), bold=True, fg=COLOURS.get(row["status"]))
     attempt = f", attempt {row['attempt']}" if (row["attempt"] or 1) > 1 else ""
@@ -88,21 +102,21 @@ def _outcome(found: Setting) -> Iterator[str]:
     if row["error"]:
         for line in safe_text.lines(row["error"]).splitlines():
             yield f"  {styled(line, fg='red')}"
-    yield from _results(found)
+    yield from _results(recorded_setting)
     if row["traceback"]:
         yield ""
         yield from safe_text.lines(row["traceback"]).splitlines()
 
 
-def _results(found: Setting) -> Iterator[str]:
+def _results(recorded_setting: Setting) -> Iterator[str]:
     from superparams.cli.table_formats import cell_text, frame
 
-    names = found.results.results
-    if found.rows.num_rows == 1:
-        cells = ((name, found.row[name]) for name in names)
+    names = recorded_setting.results.results
+    if recorded_setting.rows.num_rows == 1:
+        cells = ((name, recorded_setting.row[name]) for name in names)
         yield from aligned((name, cell_text(x)) for name, x in cells if x is not None)
         return
-    rows = found.rows.select(names)
+    rows = recorded_setting.rows.select(names)
     yield counted(rows.num_rows, "row")
     table = frame(rows, ROWS).fitted(room())
     yield from (f"  {line}" for line in lines_of(table))
@@ -110,10 +124,10 @@ def _results(found: Setting) -> Iterator[str]:
         yield f"  … {rows.num_rows - ROWS:,} more"
 
 
-def _log(found: Setting) -> Iterator[str]:
+def _log(recorded_setting: Setting) -> Iterator[str]:
     from superparams.store.runs.setting_logs import log_of
 
-    log = log_of(found.results.root, found.row)
+    log = log_of(recorded_setting.results.root, recorded_setting.row)
     text, is_cut = ("", False) if log is None else log.tail(LOG_LINES)
     if not text:
         return
@@ -123,20 +137,20 @@ def _log(found: Setting) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _origin(found: Setting, run: Run) -> Iterator[str]:
+def _origin(recorded_setting: Setting, run: Run) -> Iterator[str]:
     yield ""
     yield "made by"
     if not run.exists:
         yield f"  run {safe_text.line(run.name)}, whose folder is gone: nothing else is known"
         return
-    yield from aligned((name, text) for name, text in _facts(found, run) if text)
+    yield from aligned((name, text) for name, text in _facts(recorded_setting, run) if text)
 
 
-def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
+def _facts(recorded_setting: Setting, run: Run) -> Iterator[tuple[str, str]]:
     from superparams.cli.package_versions import other_packages
 
     yield "run", f"{run.name}, {run.state}"
-    yield "code", f"{str(found.row['code'])[:8]}, {_code(found)}"
+    yield "code", f"{str(recorded_setting.row['code'])[:8]}, {_code(recorded_setting)}"
     changes = ", with changes that were not committed" if run.is_dirty else ""
     branch = f" on {run.git.get('branch')}" if run.git.get("branch") else ""
     yield "commit", f"{run.commit}{branch}{changes}" if run.commit else ""
@@ -149,15 +163,22 @@ def _facts(found: Setting, run: Run) -> Iterator[tuple[str, str]]:
         yield "package", f"{name} {then} then, {now or 'none'} now"
 
 
-def _code(found: Setting) -> str:
-    code, current = found.row["code"], found.status.current
+def _code(recorded_setting: Setting) -> str:
+    code, current = recorded_setting.row["code"], recorded_setting.status.current
     if current is None:
-        return f"code unknown: {safe_text.line(found.status.now.why)}"
+        return f"code unknown: {safe_text.line(recorded_setting.status.now.why)}"
     if code in current.own:
         return "the current code"
-    if code in found.status.codes:
+    if code in recorded_setting.status.codes:
         return "accepted for the current code"
-    change = next((one for one in found.results.changes() if one.code == code), None)
+    change = next(
+        (
+            code_change
+            for code_change in recorded_setting.results.changes()
+            if code_change.code == code
+        ),
+        None,
+    )
     parts = ", ".join(map(str, (change.parts if change else None) or ()))
     return f"changed since: {parts}" if parts else "changed since"
 
@@ -166,29 +187,37 @@ def _back(commands: Sequence[str]) -> Iterator[str]:
     if commands:
         yield ""
         yield "to run it again with that code"
-        yield from (f"  {safe_text.line(one)}" for one in commands)
+        yield from (f"  {safe_text.line(line)}" for line in commands)
 
 
 # ---- for programs
 
 
-def _document(found: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
+def _document(recorded_setting: Setting, run: Run, back: Sequence[str]) -> dict[str, Any]:
     from superparams.cli.package_versions import other_packages
     from superparams.cli.table_formats import rows
     from superparams.store.runs.setting_logs import log_of
 
-    log = log_of(found.results.root, found.row)
-    records = list(rows(found.rows))
-    names = {*found.results.params, *found.results.results, "key", "row", "run"}
+    log = log_of(recorded_setting.results.root, recorded_setting.row)
+    records = list(rows(recorded_setting.rows))
+    names = {
+        *recorded_setting.results.params,
+        *recorded_setting.results.results,
+        "key",
+        "row",
+        "run",
+    }
     return {
-        "experiment": found.status.name,
-        "key": found.key,
-        "params": {name: records[0][name] for name in found.results.params},
+        "experiment": recorded_setting.status.name,
+        "key": recorded_setting.key,
+        "params": {name: records[0][name] for name in recorded_setting.results.params},
         "outcome": {name: x for name, x in records[0].items() if name not in names},
-        "rows": [{name: row[name] for name in found.results.results} for row in records],
+        "rows": [{name: row[name] for name in recorded_setting.results.results} for row in records],
         "log": None if log is None else log.tail(LOG_LINES)[0],
-        "is_stale": found.row["code"] not in found.status.codes if found.status.codes else None,
-        "code_unknown": found.status.now.why or None,
+        "is_stale": recorded_setting.row["code"] not in recorded_setting.status.codes
+        if recorded_setting.status.codes
+        else None,
+        "code_unknown": recorded_setting.status.now.why or None,
         "run": {
             **json_document.run_account(run),
             "branch": run.git.get("branch"),

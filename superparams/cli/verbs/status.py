@@ -59,43 +59,45 @@ def command(
     Example:
       experiment status RQ1
     """
-    found = _imported(session, target, results) if is_imported else _read(session, target, results)
+    statuses = (
+        _imported(session, target, results) if is_imported else _read(session, target, results)
+    )
     if is_json:
-        json_document.write([_document(status) for status in found])
+        json_document.write([_document(status) for status in statuses])
         return
-    for n, status in enumerate(found):
+    for n, status in enumerate(statuses):
         click.echo("\n".join([*([""] if n else []), *_lines(status)]))
 
 
 def _imported(session: Session, target: str, results: Path | None) -> Sequence[Status]:
-    found = session.statuses(target, results)
+    statuses = session.statuses(target, results)
     with stdout_to_stderr():
-        for status in found:
+        for status in statuses:
             _ = status.counts  # runs code of the experiment
-    return found
+    return statuses
 
 
 def _read(session: Session, target: str, results: Path | None) -> Sequence[Status]:
     from superparams.cli.recorded_status import RecordedStatus
 
-    return [RecordedStatus(one) for one in session.recorded_by_text(target, results)]
+    return [RecordedStatus(record) for record in session.recorded_by_text(target, results)]
 
 
-def _lines(found: Status) -> Iterator[str]:
-    yield styled(safe_text.line(found.name), bold=True)
-    yield from _of_space(_space(found))
-    counts = [styled(text, fg=COLOURS.get(name)) for name, text in count_texts(found).items()]
-    if found.todo is None:
+def _lines(status: Status) -> Iterator[str]:
+    yield styled(safe_text.line(status.name), bold=True)
+    yield from _of_space(_space(status))
+    counts = [styled(text, fg=COLOURS.get(name)) for name, text in count_texts(status).items()]
+    if status.todo is None:
         yield f"  recorded {', '.join(counts) or 'none'}"
     else:
-        todo = f"{found.todo:,} to do" if found.todo else "nothing to do"
+        todo = f"{status.todo:,} to do" if status.todo else "nothing to do"
         yield f"  settings {', '.join([*counts, todo])}"
-    if found.others:
-        yield f"           and {found.others:,} recorded outside of this space"
-    if found.code_unknown:
-        yield f"  code     unknown: {safe_text.line(found.code_unknown)}"
-    yield from _of_runs(found)
-    changes = _changes(found)
+    if status.others:
+        yield f"           and {status.others:,} recorded outside of this space"
+    if status.code_unknown:
+        yield f"  code     unknown: {safe_text.line(status.code_unknown)}"
+    yield from _of_runs(status)
+    changes = _changes(status)
     for change in changes or ():
         yield from _of_change(change)
     if changes:
@@ -113,48 +115,50 @@ def _of_space(declared: SpaceNow) -> Iterator[str]:
         yield f"  space    {safe_text.line(declared.why)}{declared.remedy}"
 
 
-def _space(found: Status) -> SpaceNow:
+def _space(status: Status) -> SpaceNow:
     from superparams.cli.recorded_status import SpaceNow
 
-    space = found.declared
+    space = status.declared
     if isinstance(space, SpaceNow):
         return space
     return SpaceNow(space.size, space.is_exact, space.axes, space.why)
 
 
-def count_texts(found: Status) -> dict[str, str]:
+def count_texts(status: Status) -> dict[str, str]:
     """``5 done``, ``1 failed``: the counts of what is recorded, without zeros, by their name."""
-    counts = {name: number for name, number in found.counts.items() if name != "new"}
+    counts = {name: number for name, number in status.counts.items() if name != "new"}
     return {name: f"{number:,} {name}" for name, number in counts.items() if number}
 
 
-def _of_runs(found: Status) -> Iterator[str]:
+def _of_runs(status: Status) -> Iterator[str]:
     from superparams.store.runs.run_records import runs
 
-    recorded = runs(found.root)
+    recorded = runs(status.root)
     if not recorded:
         yield "  run      none yet"
         return
-    for run in [one for one in recorded[:-1] if one.state == "running"] + recorded[-1:]:
+    for run in [
+        earlier_run for earlier_run in recorded[:-1] if earlier_run.state == "running"
+    ] + recorded[-1:]:
         commit = f", commit {run.commit[:8]}{'+' * run.is_dirty}" if run.commit else ""
         host = f" on {run.host}" if run.host and run.place_elsewhere is None else ""
         shard = f"shard {run.shard}, " if run.shard is not None else ""
         yield "  run      " + safe_text.line(f"{run.name}: {shard}{_state(run)}{host}{commit}")
         yield from _of_settings(run)
-    search = _search(found)
+    search = _search(status)
     if search is not None:
         yield f"  search   {safe_text.line(search.text)}"
-    if (found.root / "results.parquet").exists():
-        yield f"  table    {safe_text.line(found.root / 'results.parquet')}"
+    if (status.root / "results.parquet").exists():
+        yield f"  table    {safe_text.line(status.root / 'results.parquet')}"
     if len(recorded) > 1:
         yield f"           {counted(len(recorded), 'run')} in all"
 
 
-def _search(found: Status) -> SearchAccount | None:
+def _search(status: Status) -> SearchAccount | None:
     """How far the search of the newest run is, if it was one."""
     from superparams.run.search_status import newest_search
 
-    return newest_search(found.root)
+    return newest_search(status.root)
 
 
 def _steps(run: Run) -> list[LastStep]:
@@ -168,8 +172,8 @@ def _of_settings(run: Run) -> Iterator[str]:
     """What a run runs now: each setting with its last step, its parameters, and its worker."""
     from superparams.store.runs.running_settings import running_settings
 
-    running = {one.index: one for one in running_settings(run.folder)}
-    steps = {one.index: one for one in _steps(run)}
+    running = {entry.index: entry for entry in running_settings(run.folder)}
+    steps = {step.index: step for step in _steps(run)}
     indices = sorted(running.keys() | steps.keys())
     for index in indices[:MOST_SETTINGS]:
         yield safe_text.line(f"           {_of_setting(run, running.get(index), steps.get(index))}")
@@ -180,26 +184,26 @@ def _of_settings(run: Run) -> Iterator[str]:
 def _of_setting(run: Run, running: RunningSetting | None, last: LastStep | None) -> str:
     from superparams.views.result_tables import cell
 
-    key = next((one.key for one in (running, last) if one is not None), "")
+    key = next((entry.key for entry in (running, last) if entry is not None), "")
     parts = [key[:8]]
     if last is not None:
         values = ", ".join(f"{name}={cell(name, x)}" for name, x in last.row.items())
         parts.append(f"at step {last.step:,}: {values}")
     if running is None:
         return " ".join(parts)
-    shown = [f"{name}={cell(name, x)}" for name, x in _searched(run, running.values).items()]
-    shown.append(f"worker {running.rank}")
-    shown += [f"attempt {running.attempt}"] if running.attempt > 1 else []
-    shown.append(f"{'in setup ' * running.in_setup}for {units.duration(running.seconds)}")
-    return f"{' '.join(parts)} ({', '.join(shown)})"
+    facts = [f"{name}={cell(name, x)}" for name, x in _searched(run, running.values).items()]
+    facts.append(f"worker {running.rank}")
+    facts += [f"attempt {running.attempt}"] if running.attempt > 1 else []
+    facts.append(f"{'in setup ' * running.in_setup}for {units.duration(running.seconds)}")
+    return f"{' '.join(parts)} ({', '.join(facts)})"
 
 
 def _searched(run: Run, values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that differ from setting to setting."""
     axes = tuple(run.group("axes"))
     inside = tuple(f"{name}." for name in axes)
-    found = {name: x for name, x in values.items() if name in axes or name.startswith(inside)}
-    return {name: "None" if x is None else x for name, x in found.items()}
+    params = {name: x for name, x in values.items() if name in axes or name.startswith(inside)}
+    return {name: "None" if x is None else x for name, x in params.items()}
 
 
 def _state(run: Run) -> str:
@@ -212,9 +216,9 @@ def _state(run: Run) -> str:
     return f"{run.state}{lasted}{f', begun {when}' if when else ''}"
 
 
-def _changes(found: Status) -> Changes | None:
+def _changes(status: Status) -> Changes | None:
     """The changes of the code since the stale rows were made; None if there are none."""
-    return found.results.changes() if found.counts.get("stale") else None
+    return status.results.changes() if status.counts.get("stale") else None
 
 
 def _of_change(change: CodeChange) -> Iterator[str]:
@@ -229,35 +233,35 @@ def _account(running: RunningSetting) -> dict[str, Any]:
     return {**{name: getattr(running, name) for name in names}, "params": running.values}
 
 
-def _document(found: Status) -> dict[str, Any]:
+def _document(status: Status) -> dict[str, Any]:
     from superparams.store.runs.run_records import runs
     from superparams.store.runs.running_settings import running_settings
 
-    recorded = runs(found.root)
-    changes, space, search = _changes(found) or (), _space(found), _search(found)
+    recorded = runs(status.root)
+    changes, space, search = _changes(status) or (), _space(status), _search(status)
     return {
-        "experiment": found.name,
+        "experiment": status.name,
         "size": space.size,
         "is_exact": space.is_exact,
         "axes": dict(space.axes),
         "why": space.why or None,
-        "code_unknown": found.code_unknown or None,
-        **found.numbers,
-        "table": str(found.root / "results.parquet"),
+        "code_unknown": status.code_unknown or None,
+        **status.numbers,
+        "table": str(status.root / "results.parquet"),
         "runs": len(recorded),
-        "running": [json_document.run_account(one) for one in recorded if one.state == "running"],
+        "running": [json_document.run_account(run) for run in recorded if run.state == "running"],
         "search": None if search is None else search.document,
         "newest_run": json_document.run_account(recorded[-1]) if recorded else None,
         "steps": [
-            {"run": one.name, **dataclasses.asdict(last)}
-            for one in recorded
-            if one.state == "running"
-            for last in _steps(one)
+            {"run": run.name, **dataclasses.asdict(last)}
+            for run in recorded
+            if run.state == "running"
+            for last in _steps(run)
         ],
         "running_settings": [
-            {"run": one.name, **_account(setting)}
-            for one in recorded
-            for setting in running_settings(one.folder)
+            {"run": run.name, **_account(setting)}
+            for run in recorded
+            for setting in running_settings(run.folder)
         ],
         "changes": [
             {
