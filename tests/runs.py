@@ -95,6 +95,14 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def command_line(process: psutil.Process) -> str:
+    """The command of a process; none once it has ended, also before it is reaped."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def recorded(folder: Path) -> set[int]:
     """The settings whose outcome is in a ledger, as any reader of Arrow finds them."""
     found: set[int] = set()

@@ -16,7 +16,7 @@ import pytest
 
 from superparams.executor.engines.processes import interpreter_main, protocol
 from superparams.executor.engines.processes.interpreter_main import Interpreter
-from tests.runs import alive, environment, family, output, script, start, wait_for
+from tests.runs import alive, command_line, environment, family, output, script, start, wait_for
 
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.timeout(120)]
 
@@ -57,10 +57,15 @@ import numpy
 import superparams.executor
 {imports}
 
+def command_line(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return ""
+
 def interpreters():
     children = psutil.Process().children()
-    alive = [one for one in children if one.status() != psutil.STATUS_ZOMBIE]
-    return [one.pid for one in alive if "interpreter_main" in " ".join(one.cmdline())]
+    return [process.pid for process in children if "interpreter_main" in command_line(process)]
 
 def go(cls, num_proc=2, **options):
     table = cls().run_all(num_proc, progress=False, resume=False, **options)
@@ -269,7 +274,7 @@ def test_it_ends_with_a_driver_that_is_killed(tmp_path: Path, where: str) -> Non
     else:
         wait_for((tmp_path / "loading").exists)
     ours = family(process.pid)
-    assert any("interpreter_main" in " ".join(one.cmdline()) for one in ours)
+    assert any("interpreter_main" in command_line(process) for process in ours)
     process.kill()
     process.communicate()
     wait_for(lambda: not any(map(alive, ours)))

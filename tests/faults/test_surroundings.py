@@ -26,6 +26,7 @@ from superparams.executor.engines.contract import Control
 from superparams.executor.engines.registry import find
 from tests.contracts.engine import Hostile
 from tests.contracts.programs import FunctionProgram, execute, rows, run
+from tests.runs import alive
 from tests.sweeps import sweep
 from tests.timing import PATIENCE, stretch, wait_for, within
 
@@ -97,13 +98,6 @@ def test_12_nothing_outlives_the_process_group_of_the_driver() -> None:
         os.killpg(process.pid, signal.SIGKILL)
         wait_for(lambda: not any(alive(one) for one in family))
     process.communicate()
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_the_template_is_killed() -> None:

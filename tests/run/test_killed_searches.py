@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.runs import alive, family, output, script, start
+from tests.runs import alive, command_line, family, output, script, start
 from tests.sweeps import swept
 from tests.timing import wait_for
 
@@ -146,14 +146,7 @@ def wait_until(folder: Path, driver: subprocess.Popen[str], n_more: int, seconds
 
 def helpers_of(driver: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes that ask a sampler."""
-    found: list[psutil.Process] = []
-    for one in family(driver.pid):
-        try:
-            if any("optuna_helper" in word for word in one.cmdline()):
-                found.append(one)
-        except psutil.Error:
-            continue
-    return found
+    return [one for one in family(driver.pid) if "optuna_helper" in command_line(one)]
 
 
 def test_a_driver_that_is_killed_at_random_moments(kept: Kept) -> None:

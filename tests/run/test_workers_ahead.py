@@ -14,7 +14,7 @@ import pytest
 from superparams.executor.engines.contract import Control, Options
 from superparams.executor.engines.processes import Processes
 from tests.contracts.programs import FunctionProgram, rows
-from tests.runs import output, script, wait_for
+from tests.runs import command_line, output, script, wait_for
 
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.timeout(120)]
 
@@ -32,12 +32,18 @@ import psutil
 from superparams.executor import Processes
 from one import One
 
+def command_line(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return ""
+
 class Looks:
     found = None
     def find_spec(self, name, path=None, target=None):
         if name == "superparams.run.loop":
             children = psutil.Process().children()
-            Looks.found = sum("interpreter_main" in " ".join(x.cmdline()) for x in children)
+            Looks.found = sum("interpreter_main" in command_line(x) for x in children)
 
 sys.meta_path.insert(0, Looks())
 """
@@ -86,8 +92,8 @@ def test_a_start_that_is_closed_ends_everything() -> None:
 def _templates() -> list[psutil.Process]:
     """The children of the interpreters that wait."""
     children = psutil.Process().children()
-    interpreters = [one for one in children if "interpreter_main" in " ".join(one.cmdline())]
-    return [inner for one in interpreters for inner in one.children()]
+    interpreters = [one for one in children if "interpreter_main" in command_line(one)]
+    return [template for one in interpreters for template in one.children()]
 
 
 def test_what_cannot_be_sent_is_told_and_leaves_a_record(tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_the_process_of_a_sampler_starts_while_modules_load(tmp_path: Path) -> N
         "from superparams.errors import EngineError",
         "from superparams.strategies import TPE",
         "helpers = lambda: [x.pid for x in psutil.Process().children()",
-        "                   if 'optuna_helper' in ' '.join(x.cmdline())]",
+        "                   if 'optuna_helper' in command_line(x)]",
         "strategy, started = TPE(trials=15), []",
         "begin = TPE.begin",
         "TPE.begin = lambda self, *of: [started.extend(helpers()), begin(self, *of),",
