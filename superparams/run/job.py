@@ -73,8 +73,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "prepare"]
 
-_BESIDE: Final = ("threads", "asyncio")  # engines that run settings side by side in this process
-_OF_PLAN: Final = ("resume", "only", "shard")  # options
+_SIDE_BY_SIDE: Final = ("threads", "asyncio")  # engines with several workers in this process
+_PLAN_OPTIONS: Final = ("resume", "only", "shard")
 _MOST_RUNS: Final = 50  # the newest runs whose set-up is compared with that of now
 
 
@@ -281,7 +281,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     stopping = _stopping(program, options, carrier, searching)
     planned = Plan([], 0)
     if proposed is None:
-        plan_options: dict[str, Any] = {name: getattr(options, name) for name in _OF_PLAN}
+        plan_options: dict[str, Any] = {name: getattr(options, name) for name in _PLAN_OPTIONS}
         plan_options["same_stops"] = [] if stopping is None else stopping.same_runs(root)
         planned = plan(program.keys, size_of(space), recorded, codes, **plan_options)
     options = limited_by_resources(program, planned, carrier, options)
@@ -296,11 +296,11 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
     program.generators = generators_of(cls, code.files, code.imports)
     if searching is not None:
         searching.begin(root, codes, program.keys, job.known)
-    if carrier is not None and job.n_todo and carrier.name not in ("serial", *_BESIDE):
+    if carrier is not None and job.n_todo and carrier.name not in ("serial", *_SIDE_BY_SIDE):
         program.script_notes = [*notes_of_changes(code), *notes_of_data()]
     if carrier is not None and carrier.name != "serial":
         notes += program.surroundings.notes
-    if carrier is not None and carrier.name in _BESIDE and program.generators is not None:
+    if carrier is not None and carrier.name in _SIDE_BY_SIDE and program.generators is not None:
         program.generators = None
         notes.append(CANNOT_SEED)
     if recorded is not None and planned.done:
