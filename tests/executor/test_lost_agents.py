@@ -136,13 +136,13 @@ class Driver:
         """An agent begins, and all workers that it is told to start."""
         self.hear(agent, p.AgentBegun(p.NodeFacts(10**9, devices)))
         for rank in sorted(agent.ranks):
-            self.hear(agent, p.Happened(m.PlaceReady(rank)))
+            self.hear(agent, p.WorkerEvent(m.PlaceReady(rank)))
 
     def end(self, agent: RemoteAgent, rank: int, seconds: float = 1.0) -> None:
         """A worker has run all of its chunk."""
         count = len(self.scheduler.unfinished(rank))
         for event in (m.SettingsEnded(rank, count), m.ChunkOver(rank, seconds)):
-            self.hear(agent, p.Happened(event))
+            self.hear(agent, p.WorkerEvent(event))
 
     def lose(self, agent: RemoteAgent) -> None:
         self.tell(self.carrier._lose(agent))
@@ -223,7 +223,7 @@ class Curves:
         driver, has_moved = self.driver, False
         for rank in sorted(agent.new):
             agent.new.remove(rank)
-            driver.hear(agent, p.Happened(m.PlaceReady(rank)))
+            driver.hear(agent, p.WorkerEvent(m.PlaceReady(rank)))
             has_moved = True
         for rank in sorted(agent.ranks - driver.scheduler.held()):
             for index in driver.scheduler.unfinished(rank):
@@ -234,7 +234,7 @@ class Curves:
                     driver.end(agent, rank)
                 else:
                     step = m.StepMade(rank, index, score(index, n_steps))
-                    driver.hear(agent, p.Happened(step))
+                    driver.hear(agent, p.WorkerEvent(step))
         return has_moved
 
     def move_all(self, agent: OneAgent) -> None:
@@ -278,7 +278,7 @@ def test_settings_of_a_node_that_left_run_though_all_workers_wait_at_steps(
     driver.begin(second)
     second.new.clear()
     for rank in range(1, n_lost):  # these wait for the first one
-        driver.hear(first, p.Happened(m.StepMade(rank, rank, score(rank, 0))))
+        driver.hear(first, p.WorkerEvent(m.StepMade(rank, rank, score(rank, 0))))
     curves.move_all(second)
     assert driver.scheduler.held() == {*second.ranks, *range(1, n_lost)}, "all but one wait"
     driver.lose(first)
@@ -293,11 +293,11 @@ def test_as_long_as_a_worker_runs_no_node_has_one_more() -> None:
     first, second = driver.agents
     driver.begin(first)
     driver.begin(second)
-    driver.hear(second, p.Happened(m.StepMade(2, 2, {"score": 1.0})))
+    driver.hear(second, p.WorkerEvent(m.StepMade(2, 2, {"score": 1.0})))
     assert driver.scheduler.held() == {2}
     driver.lose(second)
     assert started(first) == [0, 1]
-    driver.hear(first, p.Happened(m.StepMade(1, 1, {"score": 1.0})))
+    driver.hear(first, p.WorkerEvent(m.StepMade(1, 1, {"score": 1.0})))
     assert started(first) == [0, 1]
     driver.end(first, 0)
     driver.end(first, 1)
@@ -346,7 +346,7 @@ def test_a_run_says_that_all_workers_wait_for_a_setting_that_has_no_room() -> No
     first, second = driver.agents
     driver.begin(first, "0")
     driver.begin(second, "0")
-    driver.hear(second, p.Happened(m.StepMade(1, 1, score(1, 0))))
+    driver.hear(second, p.WorkerEvent(m.StepMade(1, 1, score(1, 0))))
     assert waited(driver) == []
     driver.lose(first)
     (note,) = waited(driver)

@@ -20,10 +20,10 @@ from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.held_time import HeldTime
 from superparams.executor.engines.local_places import (
+    ChunkSettings,
     LocalCarrier,
     LocalEngine,
     PlaceContext,
-    Rounds,
     Running,
     SettingEnded,
     with_log,
@@ -38,7 +38,7 @@ from superparams.outcomes.outcome import Outcome
 if TYPE_CHECKING:
     from superparams.executor.program import Program
 
-# Rounds of the loop in which a setting whose time is up may still end.
+# ChunkSettings of the loop in which a setting whose time is up may still end.
 _LAST_ROUNDS = 3
 _ABANDONED = (
     f"it ignored its cancellation for {CANCEL_PATIENCE:g} seconds, so it was abandoned, and may go "
@@ -174,7 +174,7 @@ class _LoopPlace:
         self._messages = context.messages
         self._loop = loop
         self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
-        self._rounds = Rounds(context)
+        self._settings = ChunkSettings(context)
         self._answer: asyncio.Future[bool] | None = None
         self._worker: AsyncWorker | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -192,12 +192,12 @@ class _LoopPlace:
     @property
     def running(self) -> Running | None:
         """The setting that runs, if one does."""
-        return self._rounds.running
+        return self._settings.running
 
     @property
     def is_late(self) -> bool:
         """Whether its setting, or the `setup` before it, has run longer than it may."""
-        running = self._rounds.running
+        running = self._settings.running
         limit = self._options.setup_limit if self._in_setup else self._options.timeout
         return running is not None and limit is not None and time.monotonic() - running[1] > limit
 
@@ -219,13 +219,13 @@ class _LoopPlace:
         self._loop.call(self._chunks.put_nowait, chunk)
 
     def activity(self) -> Activity:
-        return self._rounds.activity(in_setup=self._in_setup)
+        return self._settings.activity(in_setup=self._in_setup)
 
     def return_rest(self) -> int | None:
-        return self._rounds.return_rest()
+        return self._settings.return_rest()
 
     def end(self, *, is_hurried: bool) -> None:
-        self._rounds.is_ending = True
+        self._settings.is_ending = True
         self._loop.call(self._end, is_hurried)
 
     def join(self, seconds: float, /) -> None:
@@ -244,7 +244,7 @@ class _LoopPlace:
                 self._task.cancel()
 
     async def _tell_step(self, row: Row) -> bool:
-        running = self._rounds.running
+        running = self._settings.running
         if running is None:
             return False
         self._answer = asyncio.get_running_loop().create_future()
@@ -260,7 +260,7 @@ class _LoopPlace:
         try:
             self._enter()
             self._log.open()
-            self._rounds.carry_steps()
+            self._settings.carry_steps()
             step_teller.set(None if self._context.control.judge is None else self._tell_step)
             self._messages.put(m.PlaceReady(self._rank))
             try:
@@ -287,11 +287,11 @@ class _LoopPlace:
                 raise error
 
     async def _run(self, chunk: Chunk) -> None:
-        self._rounds.begin(chunk)
-        while (index := self._rounds.next()) is not None:
+        self._settings.begin(chunk)
+        while (index := self._settings.next()) is not None:
             outcome = await self._attempt(index, chunk.attempt)
             while outcome and self._retries.allows_at_once(outcome.status, outcome.attempt):
-                self._rounds.note(index, outcome.attempt + 1)
+                self._settings.note(index, outcome.attempt + 1)
                 outcome = await self._attempt(index, outcome.attempt + 1)
             if outcome is None:
                 break  # the run was stopped
@@ -312,7 +312,7 @@ class _LoopPlace:
                 return self._late(task, index, attempt, start, error)
             with suppress(BaseException):  # the setting fails with it
                 task.result()
-            self._rounds.note(index, attempt)
+            self._settings.note(index, attempt)
             start = time.monotonic()
         limit = self._options.timeout
         task, is_late = await self._limited(worker.run_async(index, attempt), limit)

@@ -98,7 +98,7 @@ class LocalPlace(Protocol):
         ...
 
 
-class Rounds:
+class ChunkSettings:
     """The settings of a chunk, one by one.
 
     The place takes one after another in its thread; the thread of the carrier may take back the

@@ -18,10 +18,10 @@ from superparams.executor.engines.contract import (
 )
 from superparams.executor.engines.feed import Feed
 from superparams.executor.engines.local_places import (
+    ChunkSettings,
     LocalCarrier,
     LocalEngine,
     PlaceContext,
-    Rounds,
     SettingEnded,
     with_log,
 )
@@ -70,7 +70,7 @@ class _ThreadPlace:
         self._context = context
         self._retries = context.options.retry_policy
         self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        self._rounds = Rounds(context)
+        self._settings = ChunkSettings(context)
         name = f"worker-{context.rank}"
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
@@ -84,17 +84,17 @@ class _ThreadPlace:
         self._chunks.put(chunk)
 
     def activity(self) -> Activity:
-        return self._rounds.activity()
+        return self._settings.activity()
 
     def return_rest(self) -> int | None:
-        return self._rounds.return_rest()
+        return self._settings.return_rest()
 
     def answer(self, *, goes_on: bool) -> None:
-        self._rounds.answer(goes_on=goes_on)
+        self._settings.answer(goes_on=goes_on)
 
     def end(self, *, is_hurried: bool) -> None:
         """Have the thread end after the setting that it runs, which cannot be ended."""
-        self._rounds.end()
+        self._settings.end()
         self._chunks.put(None)
 
     def join(self, seconds: float, /) -> None:
@@ -105,10 +105,10 @@ class _ThreadPlace:
         try:
             worker = self._context.enter()
             self._context.log.open()
-            self._rounds.carry_steps()
+            self._settings.carry_steps()
             try:
                 say(m.PlaceReady(rank))
-                while not self._rounds.is_ending and (chunk := self._chunks.get()) is not None:
+                while not self._settings.is_ending and (chunk := self._chunks.get()) is not None:
                     start = time.monotonic()
                     self._run(worker, chunk)
                     say(m.ChunkOver(rank, time.monotonic() - start))
@@ -121,14 +121,14 @@ class _ThreadPlace:
 
     def _run(self, worker: Worker, chunk: Chunk) -> None:
         program, rank = self._context.program, self._context.rank
-        self._rounds.begin(chunk)
-        while (index := self._rounds.next()) is not None:
+        self._settings.begin(chunk)
+        while (index := self._settings.next()) is not None:
             outcome = run_once(program, worker, index, chunk.attempt, rank)
             while self._retries.allows_at_once(outcome.status, outcome.attempt):
                 attempt = outcome.attempt + 1
-                self._rounds.note(index, attempt)
+                self._settings.note(index, attempt)
                 outcome = run_once(program, worker, index, attempt, rank)
-            if self._rounds.is_cut_off:
+            if self._settings.is_cut_off:
                 return
             outcome = with_log(outcome, self._context.log)
             is_final = not self._retries.allows(outcome.status, outcome.attempt)

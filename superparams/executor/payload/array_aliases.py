@@ -18,14 +18,14 @@ import numpy as np
 
 from superparams.adapters.array_memory import array_bounds
 
-__all__ = ["Group", "Seen", "groups_of", "note", "reduce_small"]
+__all__ = ["Group", "NotedArray", "groups_of", "note", "reduce_small"]
 
 Array = Any  # a numpy.ndarray, as in `superparams.adapters.array_memory`
 _MOST_COMPARED: Final = 200  # arrays with overlapping bounds that are compared item by item
 _WORK: Final = 10_000  # the limit of numpy's search for an item that two arrays share
 
 
-class Seen(NamedTuple):
+class NotedArray(NamedTuple):
     """An array of the first pass, at the addresses [low, high)."""
 
     low: int
@@ -46,14 +46,14 @@ class Group(NamedTuple):
     block: Any
 
 
-def note(source: Array, arrays: list[Seen], *, is_shared: bool) -> None:
+def note(source: Array, arrays: list[NotedArray], *, is_shared: bool) -> None:
     """Note an array of the first pass; `is_shared` if its memory goes to a segment."""
     if source.nbytes:
         low, high, _ = array_bounds(source)
-        arrays.append(Seen(low, high, source, is_shared))
+        arrays.append(NotedArray(low, high, source, is_shared))
 
 
-def groups_of(arrays: Iterable[Seen], threshold: int) -> dict[Any, Group]:
+def groups_of(arrays: Iterable[NotedArray], threshold: int) -> dict[Any, Group]:
     """The arrays that share memory of which some can be written, by the layout of each."""
     groups: dict[Any, Group] = {}
     for part in _overlapping(sorted(arrays, key=lambda member: member[:2])):
@@ -67,7 +67,7 @@ def groups_of(arrays: Iterable[Seen], threshold: int) -> dict[Any, Group]:
     return groups
 
 
-def _group(part: _Part, small: list[Seen], threshold: int) -> Group | None:
+def _group(part: _Part, small: list[NotedArray], threshold: int) -> Group | None:
     low = part.members[0].low
     if any(member.array.dtype.hasobject for member in small):
         owner = _owner(small[0].array)
@@ -94,11 +94,11 @@ class _Part:
     """
 
     high: int
-    members: list[Seen]
-    near: list[Seen]
+    members: list[NotedArray]
+    near: list[NotedArray]
 
 
-def _overlapping(arrays: list[Seen]) -> Iterator[_Part]:
+def _overlapping(arrays: list[NotedArray]) -> Iterator[_Part]:
     """Arrays, in the order of their addresses, as parts that share no memory with other parts."""
     active: list[_Part] = []
     for member in arrays:
@@ -110,7 +110,7 @@ def _overlapping(arrays: list[Seen]) -> Iterator[_Part]:
     yield from active
 
 
-def _together(member: Seen, parts: list[_Part]) -> _Part:
+def _together(member: NotedArray, parts: list[_Part]) -> _Part:
     if not parts:
         return _Part(member.high, [member], [member])
     first, *others = parts
@@ -126,7 +126,7 @@ def _together(member: Seen, parts: list[_Part]) -> _Part:
     return first
 
 
-def _shares(member: Seen, part: _Part) -> bool:
+def _shares(member: NotedArray, part: _Part) -> bool:
     part.near = [x for x in part.near if x.high > member.low]
     if len(part.near) > _MOST_COMPARED:
         return True
@@ -144,7 +144,7 @@ def _share_items(first: Array, other: Array) -> bool:
 # ---- the second pass
 
 
-def reduce_small(source: Array, arrays: list[Seen], groups: Mapping[Any, Group]) -> Any:
+def reduce_small(source: Array, arrays: list[NotedArray], groups: Mapping[Any, Group]) -> Any:
     """Pickle a small array, or one of objects, on its own or as a view of a shared block."""
     if not source.nbytes:
         return NotImplemented

@@ -231,7 +231,7 @@ class AgentCarrier:
         match message:
             case p.OutcomeBatch(data):
                 yield data
-            case p.Happened(event, loss):
+            case p.WorkerEvent(event, loss):
                 yield from self._hear_event(agent, event, loss)
             case p.StepsMade(data):
                 self._control.steps.record(data)

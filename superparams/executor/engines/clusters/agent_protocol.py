@@ -19,7 +19,6 @@ __all__ = [
     "AgentFailed",
     "AgentPlan",
     "EndPool",
-    "Happened",
     "LogPart",
     "NeedsPayload",
     "NodeFacts",
@@ -32,6 +31,7 @@ __all__ = [
     "TakePayload",
     "UserNotes",
     "Wishes",
+    "WorkerEvent",
     "WorkersNow",
     "packed",
     "unpacked",
@@ -151,7 +151,7 @@ class NeedsPayload(NamedTuple):
     has_folder: bool
 
 
-class Happened(NamedTuple):
+class WorkerEvent(NamedTuple):
     """An event at a worker; loss: what is known of the setting that it ran, if it has died."""
 
     event: m.PlaceEvent

@@ -22,7 +22,7 @@ class AgentReports:
 
     def __init__(self) -> None:
         self._news: list[Any] = []
-        self._queue: deque[p.Happened] = deque()  # events, some of which wait for outcomes
+        self._queue: deque[p.WorkerEvent] = deque()  # events, some of which wait for outcomes
         self._confirmed: deque[bytes] = deque()
         self._chunks: dict[int, Chunk] = {}  # by rank, as the driver knows them
         self._n_ended: dict[int, int] = {}
@@ -38,9 +38,9 @@ class AgentReports:
 
     def started(self, rank: int) -> None:
         """A worker starts."""
-        self.given(rank, Chunk(()))
+        self.chunk_sent(rank, Chunk(()))
 
-    def given(self, rank: int, chunk: Chunk) -> None:
+    def chunk_sent(self, rank: int, chunk: Chunk) -> None:
         """A worker gets settings."""
         self._chunks[rank], self._n_ended[rank] = chunk, 0
 
@@ -57,7 +57,7 @@ class AgentReports:
             evidence: What is known of the setting that was lost last.
         """
         is_loss = isinstance(event, m.PlaceGone) and not event.is_blameless
-        self._queue.append(p.Happened(event, dict(evidence) if is_loss else None))
+        self._queue.append(p.WorkerEvent(event, dict(evidence) if is_loss else None))
         self._release()
 
     def all_gone(self, event: m.AllPlacesGone, evidence: Mapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ class AgentReports:
             positions = [position for position, index in enumerate(unfinished) if index in suspects]
             n_begun = positions[-1] + 1 if positions else 0
             gone = m.PlaceGone(rank, begun=n_begun, is_blameless=not n_begun)
-            self._emit(p.Happened(gone, dict(evidence) if n_begun else None))
+            self._emit(p.WorkerEvent(gone, dict(evidence) if n_begun else None))
 
     def _release(self) -> None:
         while self._queue:
@@ -86,7 +86,7 @@ class AgentReports:
                 self.add(p.OutcomeBatch(self._confirmed.popleft()))
             self._emit(self._queue.popleft())
 
-    def _emit(self, happened: p.Happened) -> None:
+    def _emit(self, happened: p.WorkerEvent) -> None:
         event = happened.event
         match event:
             case m.SettingsEnded():

@@ -133,7 +133,7 @@ class _ProgramOfDriver:
         return self.points
 
 
-class _StepsAway(RunSteps):
+class _StepSender(RunSteps):
     """Sends steps to the driver, which records them."""
 
     def __init__(self, reports: AgentReports) -> None:
@@ -145,14 +145,14 @@ class _StepsAway(RunSteps):
         self._reports.add(p.StepsMade(data))
 
 
-class _ControlAway(Control):
+class _NoteSender(Control):
     """Sends notes to the driver."""
 
     __slots__ = ("_reports",)
 
     def __init__(self, reports: AgentReports) -> None:
         super().__init__()
-        self.steps = _StepsAway(reports)
+        self.steps = _StepSender(reports)
         self._reports = reports
 
     def note(self, sentences: Iterable[str]) -> None:
@@ -184,7 +184,7 @@ class _AgentPool:
         self._looked = 0.0
         boot = _boot(plan, logs)
         inbox.n_places = plan.n_ranks
-        control = _ControlAway(self._reports)
+        control = _NoteSender(self._reports)
         inbox.on_hurry = control.stop
         is_forked = boot.method == "forkserver" and not boot.varies
         self._facts, shares = None, worker_environ.ShareEnviron(n_threads=plan.threads)
@@ -256,7 +256,7 @@ class _AgentPool:
         match message:
             case p.RunChunk(rank, chunk, points):
                 self._program.points = points
-                self._reports.given(rank, chunk)
+                self._reports.chunk_sent(rank, chunk)
                 carrier.carry_out(m.SendChunk(rank, chunk))
             case p.StepAnswer(rank, setting, goes_on):
                 carrier.carry_out(m.AnswerStep(rank, setting, goes_on))

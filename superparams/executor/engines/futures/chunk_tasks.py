@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from superparams.executor.program import Program
     from superparams.executor.worker import Worker
 
-__all__ = ["Done", "Raised", "Task", "release", "run_chunk"]
+__all__ = ["ChunkResult", "Task", "WorkerFailure", "release", "run_chunk"]
 
 # Seconds after which a chunk returns the settings that it has not begun.
 _LONG = 2 * Pace.TARGET
@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Done:
+class ChunkResult:
     """A chunk on its way back, with encoded outcomes of its first `count` settings.
 
     Those settings that are to run again are in `again`, and have no outcome.
@@ -68,7 +68,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Raised:
+class WorkerFailure:
     """An error of the worker itself, so that the chunk did not run.
 
     The error is returned, not raised: if a future raises an error, the executor has failed.
@@ -78,7 +78,7 @@ class Raised:
     trace: str
 
     @classmethod
-    def of(cls, error: Exception) -> Raised:
+    def of(cls, error: Exception) -> WorkerFailure:
         """The error; if it cannot be pickled, an error with its text."""
         trace = "".join(traceback.format_exception(error))
         with suppress(Exception):
@@ -86,13 +86,13 @@ class Raised:
             return cls(error, trace)
         return cls(EngineError(f"{type(error).__name__}: {error}"), trace)
 
-    def again(self) -> Exception:
+    def with_cause(self) -> Exception:
         """The error, to be raised in the driver with the traceback of the worker as its cause."""
         self.error.__cause__ = EngineError(f"in a worker of the executor:\n{self.trace}")
         return self.error
 
 
-def run_chunk(task: Task) -> Done | Raised:
+def run_chunk(task: Task) -> ChunkResult | WorkerFailure:
     """Run a chunk here; the first chunk of a run makes the worker of this thread."""
     start = time.monotonic()
     try:
@@ -100,10 +100,10 @@ def run_chunk(task: Task) -> Done | Raised:
         entered = _enter(task)
         return _run(entered, task, start)
     except Exception as error:
-        return Raised.of(error)
+        return WorkerFailure.of(error)
 
 
-def _run(entered: _Entered, task: Task, start: float) -> Done:
+def _run(entered: _Entered, task: Task, start: float) -> ChunkResult:
     if task.points and entered.program.proposed is not None:
         entered.program.proposed.learn(task.points)
     rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
@@ -125,7 +125,7 @@ def _run(entered: _Entered, task: Task, start: float) -> Done:
             entered.attached.refresh()
     notes = tuple(getattr(entered.program, "notes", ()))
     data = encode(batch) if batch else b""
-    return Done(data, count, time.monotonic() - start, tuple(to_retry), notes)
+    return ChunkResult(data, count, time.monotonic() - start, tuple(to_retry), notes)
 
 
 # ---- workers of a run in this process

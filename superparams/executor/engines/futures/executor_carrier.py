@@ -35,9 +35,9 @@ from superparams.executor.engines.contract import (
 from superparams.executor.engines.drive import drive, scheduler_of
 from superparams.executor.engines.feed import Feed, Todo
 from superparams.executor.engines.futures.chunk_tasks import (
-    Done,
-    Raised,
+    ChunkResult,
     Task,
+    WorkerFailure,
     release,
     run_chunk,
 )
@@ -130,7 +130,7 @@ class _ExecutorCarrier:
         self._options = options
         self._control = control
         self.scheduler = scheduler_of(feed.most_places(options.num_proc), feed, options, control)
-        self._submitted: dict[Future[Done | Raised], tuple[Task, float]] = {}
+        self._submitted: dict[Future[ChunkResult | WorkerFailure], tuple[Task, float]] = {}
         self._numbers = count()
         self._suspected: dict[int, _Loss] = {}  # by rank, while the executor is tried
         self._losses: dict[int, _Loss] = {}  # the last one of each rank
@@ -232,7 +232,7 @@ class _ExecutorCarrier:
             yield self._events.popleft()
 
     def _take(
-        self, future: Future[Done | Raised], task: Task, start: float
+        self, future: Future[ChunkResult | WorkerFailure], task: Task, start: float
     ) -> Iterator[m.Event | bytes]:
         if future.cancelled():
             yield from self._take_cancelled(task)
@@ -248,13 +248,15 @@ class _ExecutorCarrier:
         else:
             raise error
 
-    def _take_answer(self, answer: Done | Raised, task: Task) -> Iterator[m.Event | bytes]:
+    def _take_answer(
+        self, answer: ChunkResult | WorkerFailure, task: Task
+    ) -> Iterator[m.Event | bytes]:
         rank = task.place.rank
-        if isinstance(answer, Done) and rank in self._suspected:
+        if isinstance(answer, ChunkResult) and rank in self._suspected:
             # The executor works, so the settings are to blame for the error.
             self._losses[rank] = self._suspected.pop(rank)
             yield m.PlaceGone(rank)
-        elif isinstance(answer, Done):
+        elif isinstance(answer, ChunkResult):
             self._control.note(answer.notes)
             if answer.data:
                 yield answer.data
@@ -265,7 +267,7 @@ class _ExecutorCarrier:
             self._note_unreachable(task)
             yield m.ChunkOver(rank, 0.0)
         else:
-            raise answer.again()
+            raise answer.with_cause()
 
     def _note_unreachable(self, task: Task) -> None:
         """Have the bytes of the payload reach a worker of another host, or of a container.

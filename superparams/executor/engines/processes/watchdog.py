@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from superparams.executor.engines.processes.template_handle import Template
 from superparams.executor.engines.processes.worker_cells import CUT, UNSENT, Cells, Mark
-from superparams.executor.engines.processes.worker_state import Since, WorkerHandle
+from superparams.executor.engines.processes.worker_state import TimeOfMark, WorkerHandle
 from superparams.executor.scheduler.chunk import Chunk
 
 _LONG_NS = 30_000_000  # a setting that runs longer delays the rest of its chunk
@@ -69,7 +69,7 @@ class Watch:
             worker.deadline_passed = None  # the setting has ended meanwhile
         if worker.deadline_passed is None:
             if now - mark.start >= limit * 1e9:
-                worker.deadline_passed = Since(mark, now)
+                worker.deadline_passed = TimeOfMark(mark, now)
                 if hasattr(signal, "SIGQUIT"):
                     template.signal(worker.rank, signal.SIGQUIT)
         elif now - worker.deadline_passed.time >= _DUMP_NS:
@@ -87,7 +87,7 @@ class Watch:
         if worker.cut is None or worker.cut.mark != mark:
             if wants_rest and worker.chunk.through(mark.index)[1]:
                 self._cells.of(worker.rank)[CUT] += 1
-                worker.cut = Since(mark, now)
+                worker.cut = TimeOfMark(mark, now)
         elif now - worker.cut.time >= _CUT_NS:
             # The worker ran this setting before the cut, and still does: it begins no other one.
             worker.chunk, rest = worker.chunk.through(mark.index)

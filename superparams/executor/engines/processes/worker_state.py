@@ -32,7 +32,7 @@ class WorkerState(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class TimeOfMark:
     """A monotonic time in nanoseconds at which something was begun about the setting of `mark`."""
 
     mark: Mark
@@ -69,8 +69,8 @@ class WorkerHandle:
     chunk: Chunk = field(default_factory=lambda: Chunk(()))
     sent: int = 0
     again: list[int] = field(default_factory=list[int])
-    deadline_passed: Since | None = None
-    cut: Since | None = None
+    deadline_passed: TimeOfMark | None = None
+    cut: TimeOfMark | None = None
     urged: Mark | None = None
     channel_closed: bool = False
     ended: float = 0.0
