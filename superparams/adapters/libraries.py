@@ -109,7 +109,7 @@ def _registered(name: str) -> Library | None:
     except Exception as error:
         raise SuperparamsError(
             f"the adapter for {name}, {target!r} of {owner}, cannot be loaded: "
-            f"{type(error).__name__}: {error}. Mend or uninstall {owner}"
+            f"{type(error).__name__}: {error}. Repair or uninstall {owner}"
         ) from error
     if not isinstance(adapter, Library):
         raise SuperparamsError(

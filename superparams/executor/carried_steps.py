@@ -26,7 +26,7 @@ class HeldSteps:
     """The steps of a setting that has not used its checkpoint yet, unless they are large.
 
     Attributes:
-        are_whole: Whether it holds all of them.
+        are_whole: Whether it still holds every step of the setting.
     """
 
     __slots__ = ("_held", "_left", "are_whole")

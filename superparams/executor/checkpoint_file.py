@@ -4,12 +4,12 @@
     steps         one or more pickles, each a list of (number, seconds, row)
     generators    a pickle of the states of global random generators, or nothing
     state         a pickle of the object
-    footer        JSON: the lengths of these parts, a digest of all of them, and whose they are
+    footer        JSON: the lengths of these parts, a digest of all of them, and who saved them
     length        of the footer, 8 bytes, little-endian
 
-A new file replaces the old one in one step, after it was synced to disk. Of several attempts that
-save at the same time, the last one to finish has the file, which is whole. Reading a file pickles
-nothing back but what the caller asks for, after the digest was compared.
+A new file replaces the old one in one step, after it was synced to disk. If several attempts save
+at the same time, the file is the one of the last attempt to finish, and it is complete. A reader
+first compares the digest, and then unpickles only what its caller asks for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BLOCK: Final = 1 << 20
 
 
 class Damaged(Exception):
-    """A file is no whole checkpoint of a setting; the message says why."""
+    """A file is not a complete checkpoint of this setting; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def write_checkpoint(
         write_state: Writes the pickle of the object.
 
     Raises:
-        StoreError: When it cannot be written; the old file is whole.
+        StoreError: When it cannot be written; the old file is intact.
     """
     for left in reversed(range(TRIES)):
         out = _Hashed()
@@ -219,11 +219,11 @@ class SavedFile:
 
         Args:
             path: The file.
-            key: The key of the setting whose it has to be.
+            key: The key of the setting that must have saved the file.
 
         Raises:
             FileNotFoundError: When there is none.
-            Damaged: When it is not whole, or is another setting's.
+            Damaged: When the file is incomplete, or belongs to another setting.
             OSError: When it cannot be read.
         """
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait
@@ -244,7 +244,7 @@ class SavedFile:
         self._file.close()
 
     def steps(self) -> list[CarriedStep]:
-        """The steps until then."""
+        """The steps that the setting had recorded when it saved."""
         self._file.seek(len(MAGIC))
         steps: list[CarriedStep] = []
         while self._file.tell() < self._ends[0]:
@@ -259,7 +259,7 @@ class SavedFile:
         return pickle.load(self._file)
 
     def state(self) -> BinaryIO:
-        """The file, where the pickle of the object begins."""
+        """The open file, positioned where the pickle of the object begins."""
         self._file.seek(self._ends[1])
         return self._file
 
@@ -279,7 +279,7 @@ def _checked(file: BinaryIO, key: str) -> tuple[Saver, list[int]]:
 
 
 def _footer(file: BinaryIO) -> tuple[Saver, list[int], str]:
-    """Who saved, where the parts end, and their digest; raises for a file that is not whole."""
+    """Who saved, where the parts end, and their digest; raises for an incomplete file."""
     file.seek(-_LENGTH, os.SEEK_END)
     end = file.tell()
     length = int.from_bytes(file.read(_LENGTH), "little")

@@ -1,11 +1,12 @@
 """Where checkpoints are: `checkpoints/<key>/<code>/` in the folder of an experiment.
 
-    files/   what `self.checkpoint` is: for the files of frameworks
+    files/   the folder `self.checkpoint`, for the files of frameworks
     saved    what `save` has written, with the steps until then; see `checkpoint_file`
     steps    the steps that were recorded since `self.checkpoint` was used; see `step_journal`
     run      the name of the run that began anew here, after ``resume=False``
 
-A folder goes as a whole: it is renamed first, so that no half of it is ever taken for a checkpoint.
+A folder is renamed before it is removed. So a folder that is only partly removed is never taken for
+a checkpoint.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class CheckpointRules:
     Attributes:
         code: The code of the class.
         accepted: By the code of a setting, other codes that were accepted as equivalent.
-        is_anew: Whether the run begins anew, whatever earlier runs have saved.
+        is_anew: Whether the run ignores what earlier runs have saved.
     """
 
     code: str
@@ -71,7 +72,7 @@ class CheckpointFolder:
         make_folder(self.files)
 
     def inherit(self, codes: Iterable[str]) -> None:
-        """Take over the folder of a code that was accepted for this one, if this one has none."""
+        """Take over the folder of an accepted code, if this code has no folder of its own."""
         for code in codes:
             if self.path.exists():
                 return
@@ -79,7 +80,7 @@ class CheckpointFolder:
                 self.path.with_name(code).rename(self.path)
 
     def begin_anew(self, run: str) -> None:
-        """Empty it, unless this run has done so already."""
+        """Empty the folder, unless this run has emptied it already."""
         with suppress(OSError):
             if self._run.read_text() == run:
                 return

@@ -154,7 +154,7 @@ def _modules_of(paths: set[Path]) -> dict[str, ModuleType]:
     modules: dict[str, ModuleType] = {}
     for name, module in list(sys.modules.copy().items()):
         file: object = getattr(module, "__file__", None)
-        # Most files are ruled out by their names: to resolve the paths of all takes long.
+        # Resolving a path takes long, and names alone rule out most files.
         is_candidate = isinstance(file, str) and f"{os.sep}{file}".endswith(endings)
         if is_candidate and Path(str(file)).resolve() in paths:
             modules[name] = module

@@ -162,7 +162,7 @@ def _is_at(spec: ModuleSpec | None, file: str, resolved: str | None) -> bool:
 
 
 class KeptLoader(SourceFileLoader):
-    """Loads a module from a text, and no compiled copy, which may be of another text."""
+    """Loads a module from a text, never from a compiled copy, which may belong to another text."""
 
     def __init__(self, name: str, path: str, text: bytes) -> None:
         super().__init__(name, path)

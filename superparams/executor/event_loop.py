@@ -53,7 +53,7 @@ def _make_task(
 def _new_loop() -> asyncio.AbstractEventLoop:
     """An event loop that notes which setting started a task."""
     loop = asyncio.new_event_loop()
-    loop.set_task_factory(cast(Any, _make_task))  # what a factory is differs by version of Python
+    loop.set_task_factory(cast(Any, _make_task))  # its type depends on the Python
     return loop
 
 
@@ -104,7 +104,7 @@ class OwnLoop:
     def _run_in_thread(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]
     ) -> T:
-        """The same where this thread has a loop that runs, as in a notebook."""
+        """Do the same in another thread, since this thread has a running loop, as in a notebook."""
         results: list[T] = []
         errors: list[BaseException] = []
         context = contextvars.copy_context()
@@ -163,7 +163,7 @@ class ThreadLoop:
 
     @property
     def silence(self) -> float:
-        """Seconds since the loop gave a sign of life, beyond those between two of them."""
+        """Seconds by which the next sign of life of the loop is overdue."""
         return max(0.0, time.monotonic() - self._beat - _BEAT)
 
     @property
@@ -172,7 +172,7 @@ class ThreadLoop:
         return asyncio.current_task(self._loop)
 
     def stack(self) -> str:
-        """What the thread of the loop does now."""
+        """The stack of the thread of the loop."""
         frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
         frame = frames.get(self._thread.ident or 0)
         return _stack_text(traceback.walk_stack(frame), is_newest_first=True)
@@ -197,7 +197,7 @@ class ThreadLoop:
         try:
             self._run()
         except Exception as error:
-            # Its files are closed, and their numbers may be those of others by now.
+            # Its files are closed, and other files may have their numbers by now.
             self._error = error
             _kept.append(self._loop)
 
@@ -253,7 +253,7 @@ _kept: list[Any] = []  # tasks and loops that cannot be ended: Python would comp
 
 
 def _let_go(task: asyncio.Task[Any]) -> None:
-    """Have Python say nothing of a task that never ended."""
+    """Silence the warning of Python about a task that never ended."""
     if task.done():
         return
     cast("Any", task)._log_destroy_pending = False

@@ -1,9 +1,9 @@
 """Makes modules of the files in an experiments folder, in the driver and in its workers.
 
 They are imported as ``<folder>.<path>``, so that ``experiments/random.py`` is
-``experiments.random`` and never hides the `random` of Python. The folders between are packages,
-with or without an ``__init__.py``. If there are ``index.py`` and ``index/``, the file is the
-module and also the package of the files in the folder, whose ``__init__.py`` does not run.
+``experiments.random`` and never hides the `random` of Python. The folders on the way are packages,
+with or without an ``__init__.py``. If there are ``index.py`` and ``index/``, the file is the module
+and also the package of the files in the folder, whose ``__init__.py`` does not run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Package(NamedTuple):
     Attributes:
         name: The name of the package.
         folder: The folder.
-        broken: Modules whose file cannot be imported: each stands for the folder of its name.
+        broken: Modules whose file cannot be imported, so that the folder of that name is used.
     """
 
     name: str
@@ -164,6 +164,6 @@ def _import_or_mark(name: str, top: str) -> None:
         importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # SystemExit too; whoever asks for this file gets the error
+    except BaseException:  # SystemExit too; an import of this file itself raises the error
         package = next(package for package in experiment_packages() if package.name == top)
         adopt_packages([package._replace(broken=package.broken | {name})])

@@ -1,7 +1,7 @@
-"""Ends a process that code of the user forked and that came back from there.
+"""Ends a forked process that returns from the code of the user.
 
-If `run` forks and returns, the library goes on in the child too: there would be a second worker, or
-a second driver that writes the same ledger. So the child ends as soon as the user's code returns.
+If `run` forks and returns, the library would go on in the child, too, as a second worker or as a
+second driver that writes the same ledger. So the child ends as soon as the user's code returns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 __all__ = ["ForkGuard", "this_process"]
 
 _TOKEN: Final = os.urandom(8).hex()
-# A fork takes longer than so many seconds: quicker code cannot have forked.
+# Code that took fewer seconds cannot have forked.
 _SHORTEST_FORK: Final = 5e-5
 _n_forks = 0  # forks by Python between this process and the one that loaded this module
 

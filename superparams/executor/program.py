@@ -40,8 +40,8 @@ from superparams.space.groups import has_groups, is_group
 
 __all__ = ["Program"]
 
-# A declaration of a class is named by the class and the field, since a worker that imports the
-# class has the declaration. A declaration that the call gave travels with the space.
+# A declaration in a class is pickled as the names of class and field, since a worker that imports
+# the class has the declaration. A declaration in a call is pickled with the space.
 Owner = tuple[type[Params], str] | Value
 
 
@@ -50,7 +50,7 @@ class Program:
 
     Args:
         space: The experiment; a setting is a space of one.
-        n_proc: The number of workers, which every setting can ask for.
+        n_proc: The number of workers, which settings can read.
         name: ``module.Class``, as the results folder is called.
         keys: The keys of the space, if they are known already.
         snapshot: The project's code as it was when the run began.
@@ -59,7 +59,7 @@ class Program:
         on_failure: Called with what a setting raises, where it was raised.
         surroundings: The process-wide settings of the process in which the run began.
         generators: The global random generators to seed before each setting; None for none.
-        script_notes: Sentences about what other processes do not get of the script.
+        script_notes: Sentences about parts of the script that other processes do not get.
         notes: Sentences for the user about what this process could not do.
         codes: The code of each setting; None if all have that of the class.
         stopper: The stopper of the run, as rows name it, if there is one.

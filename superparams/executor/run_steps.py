@@ -1,4 +1,4 @@
-"""The steps of a run where they reach the driver."""
+"""Receives the steps of a run in the driver."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RunSteps:
             self.record(data)
 
     def record_by(self, write: Callable[[bytes], Sequence[pa.RecordBatch]]) -> None:
-        """Record steps with a function that takes encoded ones and gives them as batches."""
+        """Record steps with a function that takes encoded steps and returns them as batches."""
         with self._lock:
             self._write = write
             early, self._early = self._early, []

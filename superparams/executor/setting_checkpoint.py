@@ -1,7 +1,7 @@
 """The checkpoint of a setting while it runs: what `checkpoint`, `save` and `load` do in a run.
 
-A checkpoint carries the steps that led to it. An attempt that takes it up records them once more as
-its own, so that all steps of a row are those of one attempt, whatever becomes of earlier runs.
+A checkpoint carries the steps that led to it. An attempt that resumes from it records them once
+more as its own, so that all steps of a row belong to one attempt, even if earlier runs are removed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Loaded(NamedTuple):
 
 @dataclass(frozen=True)
 class _Owner:
-    """Whose checkpoint it is; as in `Saver`, and the name of the class."""
+    """Who owns a checkpoint: the fields of `Saver`, and the name of the class."""
 
     name: str
     key: str
@@ -60,9 +60,9 @@ class SettingCheckpoint:
     """The checkpoint of one attempt of a setting.
 
     Args:
-        owner: Whose it is.
-        folder: Where it is.
-        generators: The global random generators that go with what is saved; None for none.
+        owner: The attempt that owns it.
+        folder: The folder of the checkpoint.
+        generators: The global random generators whose states are saved, too; None for none.
         steps: The steps that the attempt has recorded so far.
     """
 
@@ -77,9 +77,9 @@ class SettingCheckpoint:
         self._folder = folder
         self._generators = generators
         self._parts: list[bytes] = []  # the steps so far, pickled
-        self._steps: list[CarriedStep] = []  # those after them
+        self._steps: list[CarriedStep] = []  # the steps since then
         self._journal: StepJournal | None = None
-        self._earlier: list[CarriedStep] = []  # of an attempt that may be taken up by its files
+        self._earlier: list[CarriedStep] = []  # of the attempt whose files may be resumed
         self._is_taken_up = False
         for step in steps:
             self.note(step)
@@ -101,7 +101,7 @@ class SettingCheckpoint:
             name: The name of the class.
             place: Where the setting runs.
             rules: Those of the run.
-            code: The code of the setting, where that is not the code of the class.
+            code: The code of the setting, if that differs from the code of the class.
             attempt: As in `StepLog`.
             generators: As for the class.
             steps: As for the class.
@@ -138,12 +138,12 @@ class SettingCheckpoint:
         return self._folder.files
 
     def carried_before(self, row: object) -> list[CarriedStep]:
-        """The steps of an earlier attempt that count, where this is the first row of this one."""
+        """The steps of an earlier attempt that count, if `row` is the first of this attempt."""
         earlier, self._earlier = self._earlier, []
         return steps_before(earlier, row) if earlier else []
 
     def carried_at_end(self) -> list[CarriedStep]:
-        """The steps of an earlier attempt, where this one has recorded none."""
+        """The steps of an earlier attempt, if this attempt has recorded none."""
         earlier, self._earlier = self._earlier, []
         return earlier
 
@@ -168,7 +168,7 @@ class SettingCheckpoint:
             self._parts.append(pickled_steps(self._steps))
             self._steps = []
 
-    # ---- what is saved
+    # ---- saved objects
 
     def save(self, state: object, n_steps: int, seconds: float) -> None:
         """Save an object, after so many steps and seconds."""

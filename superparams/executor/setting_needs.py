@@ -33,7 +33,7 @@ class SettingNeeds:
         of_class: The need of all settings; None if settings differ.
         capacity: Tells how many settings of a need can run at once; None if the engine does not
             tell.
-        known: The needs that were met so far, each once, with the first setting that has it.
+        known: The different needs so far, each with the first setting that has it.
     """
 
     def __init__(self, space: Experiment) -> None:
@@ -120,7 +120,7 @@ class SettingNeeds:
 
 
 class _Answers:
-    """What a method has returned for settings: it is not called again when they run again."""
+    """What the method returned for settings, so that another attempt does not call it again."""
 
     def __init__(self) -> None:
         # Ranges of settings with the same need, by their start: start, stop, need.

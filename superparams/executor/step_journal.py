@@ -1,8 +1,8 @@
-"""The steps of an attempt that saves by the means of a framework, as a file beside its checkpoint.
+"""The steps of an attempt whose framework saves checkpoints, as a file beside the checkpoint.
 
-Nobody tells superparams when a framework saves. So the steps are written down as they are recorded.
-A later attempt tells by the field ``step`` of its first step where it has taken up: the steps of
-the earlier attempt before that count.
+superparams does not know when a framework saves. So the steps are written as they are recorded. The
+field ``step`` of the first step of a later attempt tells where this attempt resumed: earlier steps
+of the previous attempt still count.
 
 The file has a frame for each step: the length of a pickle, its CRC-32, and the pickle. A frame that
 a killed process has not finished is the last one, and is left out.
@@ -65,7 +65,7 @@ class StepJournal:
             self._number = None
 
     def _begun(self, data: bytes) -> int:
-        """A new file in the place of the old one, which this attempt alone writes to."""
+        """A new file that replaces the old one, and that only this attempt writes."""
         unfinished = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -99,7 +99,7 @@ def _frame(step: CarriedStep) -> bytes:
 
 
 def read_steps(path: Path) -> list[CarriedStep]:
-    """The steps in a file, as far as they are whole; none where there is no file.
+    """The complete steps in a file; none if there is no file.
 
     Raises:
         OSError: When it cannot be read.
@@ -122,10 +122,10 @@ def read_steps(path: Path) -> list[CarriedStep]:
 
 
 def steps_before(earlier: list[CarriedStep], row: object) -> list[CarriedStep]:
-    """The steps of an earlier attempt that count, by the first step of a later one.
+    """The steps of an earlier attempt that still count after the first step of a later attempt.
 
-    Those until the first one whose field ``step`` is not below that of the row; none where the row
-    has no such number.
+    These are the steps before the first one whose field ``step`` reaches that of the row; none if
+    the row has no such number.
     """
     first = _number_of(row)
     if first is None:

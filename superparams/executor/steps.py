@@ -1,8 +1,8 @@
 """Steps: rows that a setting records while it runs, and whether it goes on after each.
 
 A place sets two variables where it runs settings. `step_recorder` takes steps as they are recorded;
-without it they go with the outcome of their setting. `step_teller` is set if somebody decides on
-steps: it tells a row and waits for the answer, whether the setting goes on.
+without it they go with the outcome of their setting. `step_teller` is set if a stopper decides at
+steps: it passes on a row, and waits for the answer whether the setting goes on.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ Steps = Generator[Any, Any, Any]  # what a `run` gives that yields
 Attempt = tuple[int, int, int, float]
 OpenCheckpoint = Callable[[Attempt, "list[CarriedStep]"], "SettingCheckpoint"]
 
-# Takes the steps of the settings that run in this context; None where they go with the outcome.
+# Takes the steps of the settings that run in this context; None if outcomes carry the steps.
 step_recorder: ContextVar[StepRecorder | None] = ContextVar("step_recorder", default=None)
-# Tells a step of the setting that runs in this context; None where nobody decides on steps.
+# Passes on a step of the setting that runs in this context; None without a stopper.
 step_teller: ContextVar[Teller | None] = ContextVar("step_teller", default=None)
 
 
@@ -68,10 +68,10 @@ def _answer(teller: Teller, row: Row) -> bool:
 
 
 class EndedSteps(NamedTuple):
-    """What an outcome has of the steps of its setting.
+    """What an outcome records about the steps of its setting.
 
     `seconds` are those of all attempts that led there, without waiting for answers;
-    `carried_seconds` those of them before this attempt. `kept` are the steps, where the engine does
+    `carried_seconds` those of them before this attempt. `kept` are the steps, if the engine does
     not take them before the outcome.
     """
 
@@ -96,9 +96,9 @@ class StepLog:
     Attributes:
         attempt: The setting that runs, or None.
         n_steps: How many steps it has recorded.
-        kept: Its steps, where the engine does not take them before the outcome.
+        kept: Its steps, if the engine does not take them before the outcome.
         is_used: Whether any setting of the worker has recorded steps.
-        is_stopped: Whether it was told not to go on.
+        is_stopped: Whether a stopper has ended it.
         carried_seconds: How long earlier attempts took that led to a checkpoint of this one.
     """
 
@@ -121,7 +121,7 @@ class StepLog:
         self._open_checkpoint = open_checkpoint
         self._checkpoint: SettingCheckpoint | None = None
         self._made = HeldSteps()
-        self._carried: list[CarriedStep] = []  # that a coroutine has loaded, and not told
+        self._carried: list[CarriedStep] = []  # that a coroutine has loaded, and not recorded
         self._is_async = is_async
         self._name = name
         self._last: Any = {}
@@ -132,13 +132,13 @@ class StepLog:
         self._teller: Teller | None = None
 
     def connect(self) -> None:
-        """Hand steps over as the place says in whose context this is called."""
+        """Pass steps to the place in whose context this is called."""
         self._recorder, self._teller = step_recorder.get(), step_teller.get()
 
     def end(
         self, status: Status, result: object, seconds: float, attempt: Attempt | None = None
     ) -> EndedSteps:
-        """The attempt is over.
+        """End the attempt.
 
         Args:
             status: How it ended.
@@ -147,7 +147,7 @@ class StepLog:
             attempt: The attempt; None if it was interrupted.
 
         Returns:
-            What its outcome has. The result is the last step, where `run` returned nothing or was
+            What its outcome records. The result is the last step, if `run` returned nothing or was
             stopped.
         """
         self.attempt = None
@@ -166,10 +166,10 @@ class StepLog:
         return end
 
     def log(self, setting: object, row: object, where: str = "log()") -> None:
-        """Record a step of a setting, which has to be the one that runs.
+        """Record a step of a setting, which has to be running.
 
         Raises:
-            RunError: Where no step of this setting can be recorded; names the remedy.
+            RunError: When no step of this setting can be recorded; names the remedy.
             TypeError: For a row that no table can hold.
             Stopped: When the setting is not to go on.
         """
@@ -186,7 +186,7 @@ class StepLog:
             self._go_on(goes_on, asked_time, where)
 
     async def log_async(self, setting: object, row: object, where: str) -> None:
-        """The same in a coroutine, while other settings run."""
+        """Do the same as `log` in a coroutine, while other settings run."""
         row = self._recordable(row, where)
         for step in self._carried_before(row):
             await self._ask_async(self._record(setting, step.row, where, step), where)
@@ -283,7 +283,7 @@ class StepLog:
             checkpoint.save(state, self.n_steps, seconds)
 
     def load(self, setting: object, default: object) -> Any:
-        """What was saved, or the default; records the steps that led there; see `load_of`."""
+        """The saved object, or the default; also records the steps before it; see `load_of`."""
         where = "load()"
         with self._lock:
             loaded = self._checkpoint_of(setting, where).load(default)
@@ -323,7 +323,7 @@ class StepLog:
         return carried
 
     def _close_checkpoint(self, attempt: Attempt | None) -> None:
-        """Close it; record what earlier attempts have made, where this one has told no step."""
+        """Close it; record the steps of earlier attempts, if this attempt has recorded none."""
         if self._checkpoint is None:
             return
         carried, self._carried = self._carried or self._checkpoint.carried_at_end(), []

@@ -18,7 +18,7 @@ def row_of_stopper(row: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _plain(x: Any) -> Any:
-    """Numbers, text and what holds them; a decimal or an array as that, other values as text."""
+    """A value of numbers, text and containers; decimals and arrays become such, others text."""
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
     held: Any = x

@@ -62,7 +62,7 @@ def find_named(group: str, name: str) -> Any:
     except Exception as error:
         raise StrategyError(
             f"{name!r}, {entry.target!r} of {entry.owner}, cannot be loaded: "
-            f"{type(error).__name__}: {error}. Mend or uninstall {entry.owner}"
+            f"{type(error).__name__}: {error}. Repair or uninstall {entry.owner}"
         ) from error
 
 

@@ -88,7 +88,7 @@ class Options:
 
 
 class Control:
-    """Ends a run early, and has what the engine tells the run.
+    """Ends a run early, and carries what the engine reports to the run.
 
     Any thread and any signal handler may call its methods, since they take no lock.
 
@@ -104,8 +104,8 @@ class Control:
             wait for it, so that workers start sooner.
         steps: The steps that settings record while they run.
         waiting_outcomes: Encodes the outcomes that wait in this process to be yielded together with
-            others, if the setting that runs meanwhile is long; no bytes if none wait. The same
-            bytes are yielded later. Another thread calls it. None for engines that keep none.
+            others; no bytes if none wait. Another thread calls it if the running setting is long.
+            The engine yields the same bytes later. None for engines without such outcomes.
         judge: Decides at each step whether the setting goes on, in the thread that hands out
             settings. None: each goes on.
     """

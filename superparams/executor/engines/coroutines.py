@@ -48,15 +48,15 @@ _BLOCKED = (
     "it blocked the event loop of all settings, which cannot be cancelled, so it was abandoned, "
     'and may go on in this process; await what takes long, or give engine="processes"'
 )
-_BESIDE = "killed: settings that ran beside it blocked the event loop again and again"
+_BESIDE = "killed: settings that ran at the same time blocked the event loop again and again"
 
 
 class Coroutines(LocalEngine):
     """Runs `num_proc` settings at a time in one event loop.
 
     `timeout` is enforced by cancellation. A setting that ignores that for five seconds is
-    abandoned, since nothing can end it. What settings print goes where it went, and to the log as
-    well.
+    abandoned, since nothing can end it. Output of settings is still shown, and also goes to the
+    log.
     """
 
     name = "asyncio"
@@ -84,7 +84,7 @@ class _LoopCarrier(LocalCarrier):
         return _LoopPlace(context, self._loop)
 
     def carry_out(self, instruction: m.Instruction) -> bytes:
-        """Also record a setting that blocked the loop, or was beside such settings too often."""
+        """Also record a setting that blocked the loop, or that ran with such settings too often."""
         if isinstance(instruction, m.RecordLoss):
             return self._lost(instruction)
         return super().carry_out(instruction)
@@ -100,9 +100,9 @@ class _LoopCarrier(LocalCarrier):
                 yield from self._replace_loop(self._loop)
 
     def _replace_loop(self, loop: ThreadLoop) -> Iterator[m.Event]:
-        """Where a setting blocks the loop beyond its time, abandon it with its loop.
+        """If a setting blocks the loop beyond its time, abandon the setting and its loop.
 
-        Settings beside it are not to blame, and run again in a new loop.
+        The other settings are not to blame, and run again in a new loop.
         """
         places = {rank: cast("_LoopPlace", place) for rank, place in self._places.items()}
         task = loop.running_task
@@ -114,7 +114,8 @@ class _LoopCarrier(LocalCarrier):
             return
         stack = loop.stack()
         self._control.note([f"a setting exceeded its time: {_BLOCKED}"])
-        self._loop, self._messages = None, queue.SimpleQueue()  # nobody hears the old places
+        # Messages of the old places are no longer read.
+        self._loop, self._messages = None, queue.SimpleQueue()
         self._places.clear()
         for rank, place in places.items():
             place.end(is_hurried=True)
@@ -374,7 +375,7 @@ class _LoopPlace:
 
 
 def _was_in_time(task: asyncio.Task[Any], limit: float | None) -> bool:
-    """Whether `run` ended in time, and only the tasks that it had left took longer to end."""
+    """Whether `run` ended in time, and only tasks that it left behind took longer to end."""
     if limit is None or not task.done() or task.cancelled() or task.exception() is not None:
         return False
     outcome = cast("Outcome", task.result())

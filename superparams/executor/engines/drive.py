@@ -31,7 +31,7 @@ class Carrier(Protocol):
     """
 
     def begin(self) -> None:
-        """Get ready to start places."""
+        """Prepare to start places."""
         ...
 
     def carry_out(self, instruction: m.Instruction) -> bytes:

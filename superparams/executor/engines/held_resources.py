@@ -1,4 +1,4 @@
-"""Resources for engines on one machine: which ones they hand out, and which ones they refuse."""
+"""Resources of engines on one machine: which resources they hand out, and which they refuse."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def places_for(engine: Engine, needs: SettingNeeds, options: Options) -> int:
 
 
 def options_for(share: MachineShare | None, options: Options) -> Options:
-    """The options of a run in a place with a share: the smaller one of two timeouts holds."""
+    """The options of a run in a place with a share; the smaller of the two timeouts applies."""
     own = None if share is None else share.need.timeout
     if own is None or (options.timeout is not None and options.timeout <= own):
         return options
@@ -188,7 +188,7 @@ class WorkerEnviron(NamedTuple):
 
     @classmethod
     def of(cls, needs: SettingNeeds, *, has_more: bool) -> WorkerEnviron:
-        """That of a run; has_more: whether settings may follow, with needs of their own."""
+        """The environments of a run; has_more: whether settings with other needs may follow."""
         counts_devices = any(need.gpus is not None for need in needs.known)
         cpus = {need.cpus for need in needs.known}
         if has_more and needs.of_class is None:

@@ -99,9 +99,9 @@ class LocalPlace(Protocol):
 
 
 class ChunkSettings:
-    """The settings of a chunk, one by one.
+    """Hands out the settings of a chunk one by one.
 
-    The place takes one after another in its thread; the thread of the carrier may take back the
+    The place takes settings in its own thread, while the thread of the carrier may take back the
     settings that have not begun.
 
     Attributes:
@@ -287,7 +287,7 @@ class LocalCarrier:
     def poll(
         self, seconds: float, *, wants_rest: bool, has_room: bool
     ) -> Iterator[m.Event | bytes]:
-        """What places say; see `Carrier`."""
+        """Collect the messages of places; see `Carrier`."""
         if not has_room:
             time.sleep(0.001)
             return
@@ -311,7 +311,7 @@ class LocalCarrier:
             yield from self._take_rests()
 
     def _arrived(self, seconds: float) -> list[PlaceMessage]:
-        """What places say within a moment; what the scheduler waits for is passed on at once."""
+        """The messages of places within a moment; it ends early if the scheduler waits for one."""
         messages: list[PlaceMessage] = []
         limit = time.monotonic() + seconds
         with suppress(queue.Empty):

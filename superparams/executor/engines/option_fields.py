@@ -29,7 +29,7 @@ def option(default: object, text: str = "", *, check: Check | None = None) -> An
     """A field of a dataclass of options.
 
     Args:
-        default: The value if nothing is given. If it is None, None is not checked.
+        default: The default value. If this is None, the check is skipped for None.
         text: What the option means, in one sentence, for help and pages.
         check: The check of a value.
     """
@@ -68,7 +68,7 @@ def one_of(choices: tuple[str, ...]) -> Check:
 
 
 def whole(least: int, remedy: str) -> Check:
-    """A check for a whole number, also of numpy. `True` is a slip, and so is a number in quotes."""
+    """A check for a whole number, also of numpy; `True` and a number in quotes are refused."""
 
     def check(value: object) -> int:
         is_truth = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # of numpy

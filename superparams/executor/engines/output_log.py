@@ -2,9 +2,9 @@
 
 The streams are not replaced, since other objects refer to them, such as handlers of `logging`, a
 notebook, or a test that captures output. Only their `write` also adds the text to the log of the
-setting that prints. A context variable tells which that is, so it is known in the thread or the
-task of a setting, and in what inherits their context. What C code and other programs print goes
-past it.
+setting that prints. A context variable holds this log, so it is known in the thread or the task of
+a setting, and in all that inherits their context. Output of C code and of other programs is not
+added.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ class OutputLog:
 
     Args:
         path: The file; it is created, and text is added at its end.
-        is_alone: Whether nothing else runs in this process, so that what a thread prints that
-            nobody knows is of this log. The file then stays open.
-        outer: The log of the setting that runs these; by default that of this context.
+        is_alone: Whether nothing else runs in this process. Then the output of unknown threads is
+            added to this log, too, and the file stays open.
+        outer: The log of the setting that has started this run inside its `run`; by default the log
+            of this context.
 
     Attributes:
         is_open: Whether more is added.
-        is_alone: As given.
-        outer: The log of the setting that runs these, if one does.
+        is_alone: See the argument.
+        outer: See the argument; None outside of settings.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class OutputLog:
 
     def _flush(self) -> None:
         """Write what waits, and note the size of the file."""
-        if self._is_flushing:  # in the middle of this: the outer call writes what was added
+        if self._is_flushing:  # called again while it runs: the outer call writes what was added
             return
         self._is_flushing = True
         try:

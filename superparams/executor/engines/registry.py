@@ -16,14 +16,14 @@ __all__ = ["GROUP", "EngineName", "check", "find", "registered_names"]
 
 # The engines that `run_all` knows by name.
 EngineName = Literal["serial", "threads", "asyncio", "processes"]
-# The module and the class of each; it is loaded when it is asked for.
+# The module and the class of each; the module is loaded when a run needs it.
 _BUILT_IN: Final[dict[EngineName, tuple[str, str]]] = {
     "serial": ("serial", "Serial"),
     "threads": ("threads", "Threads"),
     "asyncio": ("coroutines", "Coroutines"),
     "processes": ("processes", "Processes"),
 }
-# Of the entry points of engines that other packages have.
+# The group of entry points for engines of other packages.
 GROUP: Final = "superparams.engines"
 
 
@@ -31,7 +31,7 @@ def find(engine: str | Engine | Executor) -> Engine:
     """The engine of that name, or the engine around an executor of `concurrent.futures`.
 
     Raises:
-        EngineError: When it is none of these, or this system has no such engine.
+        EngineError: When there is no such engine, or this system does not support it.
     """
     if isinstance(engine, str):
         return _named(engine)
@@ -75,7 +75,7 @@ def registered_names() -> list[str]:
 
 
 def _registered(name: str) -> Engine:
-    """The engine that an installed package registers: the object, or what a call of it gives.
+    """The engine that an installed package registers: an object, or the result of calling it.
 
     name: may be an address, as in ``dask://host:8786``, with which the engine `dask` is called.
     """
@@ -93,7 +93,7 @@ def _registered(name: str) -> Engine:
     except Exception as error:
         raise EngineError(
             f"engine={name!r}, {entry.target!r} of {entry.owner}, cannot be loaded: "
-            f"{type(error).__name__}: {error}. Mend or uninstall {entry.owner}"
+            f"{type(error).__name__}: {error}. Repair or uninstall {entry.owner}"
         ) from error
     if not hasattr(engine, "execute"):
         raise EngineError(

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 class Threads(LocalEngine):
-    """A worker a thread. No timeout: a thread cannot be ended from outside.
+    """Each worker is a thread. There is no timeout: a thread cannot be ended from outside.
 
     After `Control.stop` or an early close, a thread ends with the setting it runs; the iterator
-    waits half a second for it at most, and after a stop yields what has ended by then. What
-    settings print goes where it went. What the thread of a setting prints is in the log as well.
+    waits half a second for it at most, and after a stop yields what has ended by then. Output of
+    settings is still shown. Output of the thread of a setting also goes to the log.
     """
 
     name = "threads"

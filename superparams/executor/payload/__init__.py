@@ -1,7 +1,7 @@
 """What every worker needs once, packed in one pickle-5 pass, its large buffers in shared memory.
 
 `pack` walks an object graph once. Buffers of at least 64 KiB (numpy, pandas, polars, pyarrow,
-scipy.sparse and torch CPU tensors, wherever they sit) are written, 64-byte aligned, into one sealed
+scipy.sparse and torch CPU tensors, at any depth) are written, 64-byte aligned, into one sealed
 anonymous file; what already lies in shared memory or in a mapped file is referred to in place.
 `attach` maps all of it in another process, and every `Attached.load` rebuilds the graph on top of
 that mapping.

@@ -26,7 +26,7 @@ _WORK: Final = 10_000  # the limit of numpy's search for an item that two arrays
 
 
 class NotedArray(NamedTuple):
-    """An array of the first pass, at the addresses [low, high)."""
+    """An array that the first pass has noted, at the addresses [low, high)."""
 
     low: int
     high: int
@@ -54,7 +54,7 @@ def note(source: Array, arrays: list[NotedArray], *, is_shared: bool) -> None:
 
 
 def groups_of(arrays: Iterable[NotedArray], threshold: int) -> dict[Any, Group]:
-    """The arrays that share memory of which some can be written, by the layout of each."""
+    """The arrays that share memory, by the layout of each, if some of them are writable."""
     groups: dict[Any, Group] = {}
     for part in _overlapping(sorted(arrays, key=lambda member: member[:2])):
         small = [member for member in part.members if not member.is_shared]

@@ -177,7 +177,7 @@ class _DefinitionPickler(Pickler):
         return _into_main(obj, None, reduced)
 
     def _without_data(self, content: Any) -> Any:
-        """The state of a function without globals that are data or other definitions."""
+        """The state of a function, without those globals that are data or other definitions."""
         attributes, slots = content
         values: dict[str, Any] = {}
         for name, x in slots["__globals__"].items():

@@ -1,8 +1,8 @@
-"""The main module of processes that a pool of `run` starts: it has the names of the script.
+"""The main module of pool processes that `run` starts: it has the names of the script.
 
 `multiprocessing` runs a module of the name ``pool_main.<handle>`` there, under the name
-``__mp_main__``. The last part of that name is the handle of a payload, as `pools` makes it: so it
-reaches every process, also one that a fork server starts which is older than the run.
+``__mp_main__``. The last part of that name is the handle of a payload, as `pools` makes it. So the
+handle reaches every process, even if the fork server that starts it is older than the run.
 """
 
 from __future__ import annotations

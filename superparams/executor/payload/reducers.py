@@ -107,7 +107,7 @@ def reduce_memoryview(source: memoryview, _: Writer) -> Any:
 
 
 def rebuild_memoryview(data: bytes, layout: str, shape: tuple[int, ...]) -> memoryview:
-    """What `reduce_memoryview` took apart."""
+    """A view like the one that `reduce_memoryview` pickled."""
     return memoryview(data).cast(layout, shape)  # type: ignore[call-overload,no-any-return]
 
 

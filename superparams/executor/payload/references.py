@@ -25,7 +25,7 @@ _UNSEARCHED: Final = ("__main__", "__mp_main__", "builtins")
 
 
 def by_name(value: object) -> tuple[Any, ...] | None:
-    """How pickle looks up a class or function of a library; None if cloudpickle is to decide."""
+    """How pickle finds a class or function of a library by name; None to let cloudpickle decide."""
     module: object = getattr(value, "__module__", None)
     path: object = getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(path, str):

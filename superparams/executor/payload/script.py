@@ -8,7 +8,7 @@ asked for them, for example by ``pickle.loads``.
 Small data of the script travels too, for code that looks it up by a text: ``globals()["RATE"]``.
 
 The worker of an executor has a main module of its own: often the script itself, which was run again
-without its guarded part. There the driver's values replace those that the script gave its names.
+without its guarded part. There the driver's values replace the values of the script's names.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _State:
         global_dicts: In such a process: the globals of the functions of these definitions.
         own_globals: The globals of functions of the script, if it was not run in this process.
         rerun_globals: The globals of the script, if it was run again in this process.
-        settled: Names that have the driver's value, or keep their own.
+        settled: Names that need no more changes: they have the driver's value, or keep their own.
         protected: Names that the initializer of an executor has set.
     """
 

@@ -119,7 +119,7 @@ class Segment:
             raise no_memory(size, str(error)) from error
 
     def seal(self) -> None:
-        """Forbid to change the length, and to write through any mapping but those of now."""
+        """Forbid changes of the length, and writes through new mappings."""
         if not _LINUX or self.path is not None:
             return
         import fcntl

@@ -78,7 +78,7 @@ class GroupedBacklog:
         return next(self.needs_alone(), None) is not None
 
     def needs_alone(self) -> Iterator[Resources]:
-        """The needs that have settings which are to run while nothing else runs."""
+        """The needs of the settings that are to run while nothing else runs."""
         return (need for need, backlog in self._groups.items() if backlog.has_alone)
 
     def take(self, size: int, now: float) -> Chunk | None:

@@ -30,8 +30,8 @@ class SharingScheduler(Scheduler):
     has, and settings that are to run alone do not wait for them.
 
     Args:
-        limits: What it keeps to; `sharing` has the needs, and the machine if there is only one.
-            Otherwise `MachineReady` tells of machines as they come.
+        limits: The limits of the scheduler; `sharing` has the needs, and the machine if there is
+            only one. Otherwise `MachineReady` tells of machines as they come.
         work: Ranges of indices to run; see `Scheduler`.
     """
 
@@ -107,7 +107,7 @@ class SharingScheduler(Scheduler):
             self._hand_out_alone()
 
     def _ready(self) -> dict[Resources, int]:
-        """How many settings of each need may begin now, if there is room."""
+        """The number of settings of each need that may begin now, if there is room."""
         if self.limits.one_by_one:
             return self._ready_in_order()
         ready = {need: self._backlog.of(need).n_ready(self._now) for need in self._backlog}
@@ -115,7 +115,7 @@ class SharingScheduler(Scheduler):
         return {need: ready[need] for need in largest_first if ready[need]}
 
     def _ready_in_order(self) -> dict[Resources, int]:
-        """The same where settings begin in order: up to the first one that has no room."""
+        """The same for settings that begin in order: up to the first setting without room."""
         states = PlaceState.IDLE, PlaceState.STARTING
         free = Counter({need: len(self._of(need, *states)) for need in self._backlog})
         shares, ready = self._shares(), Counter[Resources]()
@@ -183,7 +183,7 @@ class SharingScheduler(Scheduler):
                     return
                 retiring, share = self._room_without(idle, leaving, need, arriving)
                 if share is None:
-                    # Settings that run have the room. What is idle beside them stays for this need.
+                    # Running settings occupy the room. Other idle places stay for this need.
                     able = set(self._machines.able(need))
                     idle = [rank for rank in idle if self._machine_of(rank) not in able]
                     break
@@ -252,7 +252,7 @@ class JudgingSharingScheduler(JudgingScheduler, SharingScheduler):
     _are_stuck = False  # whether all places wait, once the judge has decided what it can
 
     def handle(self, event: m.Event, now: float) -> list[m.Instruction]:
-        """The same; and what is to be done if all places wait after that."""
+        """Do the same as `JudgingScheduler`, and make room if all places wait afterwards."""
         instructions = super().handle(event, now)
         if self._all_wait():
             self._are_stuck = True
@@ -270,7 +270,7 @@ class JudgingSharingScheduler(JudgingScheduler, SharingScheduler):
         return bool(self._places) and len(self.held()) == len(self._places)
 
     def unmet(self) -> list[Resources]:
-        """The same; and the next need, if all places wait for it."""
+        """See `SharingScheduler.unmet`; also the next need, if all places wait for it."""
         stuck = self._in_order()[:1] if self._all_wait() and not self._is_draining else []
         return list(dict.fromkeys([*super().unmet(), *stuck]))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from superparams.executor.scheduler.grouped_backlog import GroupedBacklog
     from superparams.executor.scheduler.machine import MachineShare
 
-# So many blameless losses of its place make a setting `killed`: it may be the reason after all.
+# After so many blameless losses of its place, a setting counts as `killed`: it may be the cause.
 MOST_BLAMELESS = 3
 
 
@@ -225,7 +225,7 @@ class Scheduler:
             for chunk in suspects:
                 self._backlog.set_apart(chunk)
 
-    # ---- what follows from them
+    # ---- consequences of events
 
     def _answer(self, rank: int, index: int, *, goes_on: bool) -> None:
         place = self._places.get(rank)

@@ -39,7 +39,7 @@ class StepJudge(Protocol):
         ...
 
     def restarted(self, index: int) -> None:
-        """A setting begins again, since its place is gone for no fault of its own."""
+        """A setting begins again, since its place is gone for another reason."""
         ...
 
 
@@ -47,7 +47,7 @@ class JudgingScheduler(Scheduler):
     """Hands out settings one by one, in the order of the space, and has a judge decide at steps.
 
     Args:
-        limits: What it keeps to.
+        limits: The limits of the scheduler.
         work: Ranges of indices to run; see `Scheduler`.
         judge: Decides.
     """

@@ -1,8 +1,8 @@
 """Agents of a cluster as the places of the scheduler.
 
 A rank is a worker of one of the agents. The scheduler is that of all engines: it hands out settings
-to ranks, and does not know of agents. An agent that is gone takes its workers with it, and none of
-their settings is to blame for that. Agents come while the run goes on, as nodes do.
+to ranks, and does not know of agents. When an agent is gone, so are its workers, and no setting is
+to blame for that. Agents may join during the run, as nodes do.
 """
 
 from __future__ import annotations
@@ -268,10 +268,11 @@ class AgentCarrier:
         yield event
 
     def _lose(self, agent: RemoteAgent) -> Iterator[m.Event]:
-        """Account for an agent that is gone: nobody is to blame for that.
+        """Report the workers of an agent that is gone; no setting is to blame for that.
 
-        Idle workers come first. Otherwise they would get the settings of the others. The first of
-        these settings comes last, so that it is the next one to be handed out.
+        Idle workers are reported first, since the scheduler would otherwise give them the settings
+        of the busy ones. The worker with the lowest setting is reported last, so that this setting
+        is handed out next.
         """
         if self._machines is not None:
             self._machines.drop(agent.node)

@@ -20,7 +20,7 @@ _MOST_BYTES: Final = 64 << 20  # that wait for the driver
 
 
 class AgentInbox(Feed):
-    """Messages of the driver. The pool of the agent is woken by each as by more settings.
+    """Messages of the driver. Each message wakes the pool of the agent, as new settings do.
 
     Attributes:
         n_places: The highest number of places of the pool.

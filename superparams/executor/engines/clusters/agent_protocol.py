@@ -132,7 +132,7 @@ class NodeFacts(NamedTuple):
 
     Attributes:
         memory: Bytes that the processes of the node may use.
-        devices: The names of the devices that its process may use.
+        devices: The names of the devices that the process of the agent may use.
     """
 
     memory: int
@@ -152,7 +152,7 @@ class NeedsPayload(NamedTuple):
 
 
 class WorkerEvent(NamedTuple):
-    """An event at a worker; loss: what is known of the setting that it ran, if it has died."""
+    """An event at a worker; loss: what is known of the setting of a worker that has died."""
 
     event: m.PlaceEvent
     loss: Mapping[str, Any] | None = None

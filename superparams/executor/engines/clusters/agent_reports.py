@@ -1,4 +1,4 @@
-"""What an agent reports to the driver, in the order in which the driver may hear it.
+"""What an agent reports to the driver, in an order that is safe for the driver.
 
 An outcome counts once it is certain that its setting has not ended the parent of all workers; see
 `pending_outcomes`. The driver has many agents, so it hears of an outcome only then.
@@ -33,7 +33,7 @@ class AgentReports:
         return news
 
     def add(self, message: Any) -> None:
-        """Report something that is no event."""
+        """Report anything but an event."""
         self._news.append(message)
 
     def started(self, rank: int) -> None:

@@ -148,7 +148,7 @@ class Agents:
         agent.is_begun, self._n_failed = True, 0
 
     def grow(self) -> bool:
-        """Have more ranks, if there are more processors than when the run began.
+        """Add ranks if the cluster has more processors than when the run began.
 
         Returns:
             Whether there are more now.
@@ -193,11 +193,11 @@ class Agents:
         return agent if agent is not None and rank in agent.ranks else None
 
     def want(self, rank: int) -> None:
-        """Have a worker of this rank placed."""
+        """Note that this rank needs a worker; `placed` finds an agent for it."""
         self._wanted[rank] = None
 
     def drop(self, rank: int) -> bool:
-        """Do not place this rank. Returns whether it waited for an agent."""
+        """No longer place this rank; returns whether the rank waited for an agent."""
         is_waiting = rank in self._wanted
         self._wanted.pop(rank, None)
         return is_waiting
@@ -206,8 +206,9 @@ class Agents:
         """Place the ranks that wait, each at the agent with the most room.
 
         Args:
-            held: The ranks that wait at a step. If all do, they may wait for a setting that has no
-                worker, so one more gets a worker: those that wait use no processor.
+            held: The ranks whose settings wait at a step. If all ranks wait, they may wait for a
+                setting that has no worker. Then one more rank is placed, since settings that wait
+                use no processor.
         """
         while self._wanted:
             candidates = [candidate for candidate in self._agents.values() if candidate.is_begun]

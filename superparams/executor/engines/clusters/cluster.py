@@ -81,7 +81,7 @@ class Cluster(Protocol):
         """Start an agent, which is a `NodeAgent`; called in a thread of its own.
 
         Args:
-            node: Where, and what the run takes of it: no devices where these are not counted.
+            node: The node and the part of it that the run takes; no devices if nobody counts them.
             versions: Those of the driver, for the agent to compare.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What the nodes of a cluster have for the settings of a run, and which of them it takes."""
+"""The resources of the nodes of a cluster, and which part of them a run takes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ClusterMachines:
     """The nodes of a cluster, for what the settings of a run need.
 
     Args:
-        needs: What settings need. From now on, they refuse what no node has that was seen.
+        needs: What settings need. From now on, it refuses needs that no node seen so far can meet.
         nodes: Gives the nodes that there are now.
         source: What says how many devices a node has, for errors.
 
@@ -47,7 +47,7 @@ class ClusterMachines:
         self._check_all()
 
     def see(self, nodes: Iterable[ClusterNode]) -> None:
-        """Nodes are there. Those that have left may come again, so they count as well."""
+        """Note the nodes of the cluster. Nodes that have left may return, so they still count."""
         for node in nodes:
             if node.key not in self._seen:
                 self._seen[node.key] = node, node.machine
@@ -60,7 +60,7 @@ class ClusterMachines:
     # ---- what a run takes
 
     def lacking(self, nodes: Sequence[ClusterNode], n_places: float) -> list[Resources]:
-        """The needs that more nodes would help.
+        """The needs for which more nodes would be useful.
 
         Args:
             nodes: Nodes that have agents.
@@ -88,7 +88,7 @@ class ClusterMachines:
         )
 
     def machine_of(self, node: ClusterNode, facts: NodeFacts) -> Machine:
-        """What a node has, now that its agent has told more.
+        """The resources of a node, with what its agent has reported.
 
         Args:
             node: What the run takes of the node.
@@ -107,7 +107,7 @@ class ClusterMachines:
         return machine
 
     def drop(self, node: ClusterNode) -> None:
-        """A node is gone, and its devices with it."""
+        """Forget a node that is gone, and its devices."""
         self._devices.pop(node.key, None)
 
     # ---- what no node has
@@ -151,7 +151,7 @@ class ClusterMachines:
 
 
 def _devices_for(n_workers: int, gpus: float) -> int:
-    """The devices for so many settings at once: whole settings share one."""
+    """The number of devices for so many settings at once; a fraction of a device is shared."""
     if not 0 < gpus < 1:
         return n_workers * int(gpus)
     return math.ceil(n_workers / int(1 / gpus + EXACT))

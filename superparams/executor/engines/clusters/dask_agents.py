@@ -25,8 +25,9 @@ _CONNECT = 5.0  # seconds for a connection to a worker; where there is none, byt
 class Dask(ClusterEngine):
     """Worker processes on the nodes of a Dask cluster, for ``engine=``.
 
-    Each worker process of Dask gets an agent, which starts as many workers of ours as that has
-    threads. Dask does not know what these do: on a cluster that others use, give ``num_proc``.
+    Each worker process of Dask gets an agent, which starts one worker for each thread of that
+    process. Dask does not know of these workers, so give ``num_proc`` on a cluster that others use,
+    too.
 
     Args:
         client: A `distributed.Client`, the address of a scheduler such as ``"tcp://host:8786"``,
@@ -127,7 +128,7 @@ def _together(first: ClusterNode, second: ClusterNode) -> ClusterNode:
 
 
 class DaskAgent:
-    """An agent as an actor of Dask; it ends when Dask forgets the actor, as without its client."""
+    """An agent as an actor of Dask; it ends when Dask forgets the actor or loses its client."""
 
     def __init__(self, versions: Mapping[str, str]) -> None:
         self._agent = NodeAgent(versions)
@@ -208,7 +209,7 @@ class _DaskLine:
 
 
 def _is_of_system(error: Exception) -> bool:
-    """Whether a worker is gone, and no agent was refused there."""
+    """Whether the error means that a worker is gone, not that it refused an agent."""
     return isinstance(error, OSError | TimeoutError) or type(error).__module__.startswith(
         ("distributed", "concurrent", "asyncio", "dask")
     )

@@ -1,8 +1,8 @@
-"""An agent: our own pool of processes on one node of a cluster, driven from elsewhere.
+"""An agent: a pool of worker processes on one node of a cluster, driven by a remote driver.
 
 It runs in a thread of a process that the cluster has started. It attaches the payload, starts
-workers as the driver says, and reports what happens at them. So a worker that dies, a setting that
-is late and the output of settings are treated on each node as on the driver's own machine.
+workers as the driver says, and reports what happens at them. So dead workers, timeouts and the
+output of settings are treated on each node as on the driver's own machine.
 """
 
 from __future__ import annotations

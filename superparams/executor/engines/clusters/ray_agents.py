@@ -2,7 +2,7 @@
 
 An agent is an actor of Ray that has the processors of its workers, so Ray gives these to nothing
 else meanwhile. Ray takes seconds to start a process, so actors stay for a moment after a run, for
-the next one. Data that no file can carry goes into Ray's store of objects, once for all nodes.
+the next run. Data that no file can carry goes into Ray's store of objects, once for all nodes.
 """
 
 from __future__ import annotations

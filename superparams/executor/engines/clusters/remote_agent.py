@@ -30,8 +30,8 @@ class RemoteAgent:
         n_workers: The number of workers that it may have.
         ranks: Those of the workers that it has.
         is_begun: Whether it has the payload.
-        heard: The monotonic time when it has answered last.
-        why_gone: The error that told that it is gone.
+        heard: The monotonic time of its last answer.
+        why_gone: The error by which the driver learned that it is gone.
     """
 
     def __init__(

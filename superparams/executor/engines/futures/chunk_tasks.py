@@ -1,4 +1,4 @@
-"""Chunks of settings as tasks of an executor, and how its workers run them."""
+"""Runs chunks of settings as tasks of an executor, in its workers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The engine of processes: a pool of our own making, whose workers may die.
 
-A worker that dies costs the setting it ran; what it had done but not sent is done again. The other
-modules of this folder are the parts of the engine. They are loaded when a run begins, since scripts
-import this class.
+If a worker dies, the setting that it ran is lost, and settings whose outcomes it had not sent run
+again. The other modules of this folder are the parts of the engine. They are loaded when a run
+begins, since scripts import this class.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ StartMethod = Literal["forkserver", "spawn", "fork"]
 
 @dataclass(frozen=True)
 class Processes:
-    """Worker processes, for `engine=`; ``engine="processes"`` is one without options.
+    """Worker processes, for `engine=`; ``engine="processes"`` means `Processes()`.
 
     What settings print goes to logs/<rank>.log of the run.
 
@@ -112,7 +112,7 @@ class Processes:
     def execute_ahead(
         self, program: Program, todo: Todo | Feed, options: Options, control: Control
     ) -> Iterator[bytes]:
-        """As `execute`, but a clean process gets ready for the program at once.
+        """Do the same as `execute`, but prepare a clean process for the program at once.
 
         Settings begin when the iterator is asked for an outcome. It is a generator: close it.
         """
@@ -139,5 +139,5 @@ class Processes:
         return pool
 
     def activity(self) -> list[Activity]:
-        """What each worker runs, out of the memory that it shares."""
+        """What each worker runs, read from the memory that it shares with the driver."""
         return self._pool.activity() if self._pool else []

@@ -99,7 +99,7 @@ class WarmInterpreter:
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     env={**os.environ, **environ},
-                    start_new_session=True,  # Ctrl-C is ours alone
+                    start_new_session=True,  # only the driver handles Ctrl-C
                 )
         except BaseException:
             self._channel.close()

@@ -36,7 +36,7 @@ _TICK: Final = 0.5  # seconds between looks at a driver that may have ended whil
 
 @dataclass(frozen=True)
 class ForkRequest:
-    """What a template is to have; the files come along.
+    """What a template gets; its open files are sent with the request.
 
     libraries: installed modules to load; path: the folders to find them in; project: modules of the
     driver that are not installed; streams: which of the standard output and error are open. The
@@ -50,7 +50,7 @@ class ForkRequest:
 
 
 def main(fd: int, is_tied: int, driver: int) -> None:
-    """Be the interpreter until nothing needs it.
+    """Run the interpreter until nothing needs it.
 
     Args:
         fd: Its end of the socket to the driver.
@@ -173,7 +173,7 @@ class Interpreter:
         self._selector.register(file, selectors.EVENT_READ)
 
     def _turn_into_template(self, request: ForkRequest, files: list[int]) -> NoReturn:
-        """Be the template of this run itself, since a fork would not have the threads."""
+        """Become the template of this run, since a fork would not have the threads."""
         self._take_files(request, files)
         template.begin(socket.socket(fileno=files[0]), self._driver)
 

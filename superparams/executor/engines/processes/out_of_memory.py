@@ -21,7 +21,7 @@ class OutOfMemory:
         return self._count > before
 
     def explain(self, peak: int) -> str:
-        """What the error of a killed worker says of memory; empty if memory did not run out.
+        """Text about memory for the error of a killed worker; empty if memory did not run out.
 
         Args:
             peak: The peak of its memory, in bytes.

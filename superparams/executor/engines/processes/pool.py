@@ -74,8 +74,8 @@ class Pool:
         """Encoded outcomes as they arrive; workers start with the first one.
 
         Args:
-            is_ahead: Whether to give an empty one as soon as the program is on its way to the
-                template. Settings begin with the next one.
+            is_ahead: Whether to yield empty bytes first, as soon as the program is on its way to
+                the template. Settings begin with the next item.
         """
         program, control = self._program, self._control
         threads = other_threads() if self._method == "fork" else []

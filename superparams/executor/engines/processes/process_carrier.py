@@ -180,7 +180,7 @@ class ProcessCarrier:
     # ---- what the scheduler says
 
     def carry_out(self, instruction: m.Instruction) -> bytes:
-        """Do it; see `Carrier`."""
+        """Tell the template or the worker; see `Carrier`."""
         if isinstance(instruction, m.StartPlace):
             self._waiting_starts[instruction.rank] = instruction.share
             self._start_waiting()
@@ -279,7 +279,7 @@ class ProcessCarrier:
             self._stop_listening(worker)
 
     def _spoil(self, worker: WorkerHandle, why: str) -> None:
-        """Kill a worker that cannot tell its outcomes any more."""
+        """Kill a worker that can no longer send its outcomes."""
         if worker.state is not WorkerState.LEAVING:
             worker.spoiled = why
         self._parent.kill(worker.rank)
@@ -372,7 +372,7 @@ class ProcessCarrier:
             self._selector.unregister(worker.channel)
 
     def _replace_template(self) -> _Items:
-        """It was killed, and all workers with it: what may have done that runs again alone."""
+        """Replace a killed template; the settings that may have killed it run again, each alone."""
         if self._began is not None and not self._parent.is_python():
             raise no_python("a new process ended before it ran anything of ours, one")
         events = [event for worker in self._workers.values() for event in self._read(worker)]

@@ -47,12 +47,12 @@ def command(role: str, path: Sequence[str], *numbers: int) -> list[str]:
 
 
 def environ(role: str, *numbers: int) -> dict[str, str]:
-    """What tells an application that is started again what it is to become."""
+    """The variable by which a restarted application knows what to become."""
     return {VARIABLE: " ".join([role, *map(str, numbers)])}
 
 
 def become() -> NoReturn:
-    """Be what this process was started for; called where superparams is imported."""
+    """Become a template or a worker; called when this process imports superparams."""
     _end_imports()
     role, *numbers = os.environ.pop(VARIABLE).split()
     *others, parent = map(int, numbers)
@@ -63,7 +63,7 @@ def become() -> NoReturn:
 
 
 def _end_imports() -> None:
-    """Have modules that are being imported just now imported anew, and superparams be whole."""
+    """Forget half-imported modules, and mark superparams as imported."""
     for name, module in list(sys.modules.copy().items()):
         spec = getattr(module, "__spec__", None)
         if spec is not None and getattr(spec, "_initializing", False):

@@ -58,7 +58,7 @@ def _library() -> Any:
 
 
 def fork(act: Callable[[int], int]) -> int:
-    """Fork; the child calls `act` with its parent's id, and exits with what that gives.
+    """Fork; the child calls `act` with its parent's id, and exits with the code that it returns.
 
     Returns:
         The id of the child.

@@ -1,4 +1,4 @@
-"""Frames: what driver, template and workers say to one another over local sockets."""
+"""Frames: the messages of driver, template and workers over local sockets."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Frame:
 
 
 class Garbled(ConnectionError):
-    """What arrives is no frame, or was not sent by who has the key."""
+    """The bytes are not a frame, or the sender does not have the key."""
 
 
 def send(channel: socket.socket, frame: Frame, fds: Sequence[int] = (), key: int = 0) -> None:
@@ -127,7 +127,7 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
 
 
 class FrameReader:
-    """Frames out of a non-blocking socket, as far as they have arrived."""
+    """Reads frames from a non-blocking socket, as far as they have arrived."""
 
     def __init__(self, channel: socket.socket, key: int = 0) -> None:
         """Read from `channel`, which becomes non-blocking for reading; see `send` for the key."""

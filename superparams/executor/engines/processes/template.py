@@ -60,14 +60,14 @@ def remedy(error: OSError) -> str:
 
 
 def main(fd: int, parent: int) -> None:
-    """Be the template in a fresh interpreter."""
+    """Run the template in a fresh interpreter."""
     process_tree.die_with_parent(parent, signal.SIGKILL)
-    os.set_inheritable(fd, False)  # it came by inheritance, and is not for those we start
+    os.set_inheritable(fd, False)  # it was inherited, and our children must not inherit it
     begin(socket.socket(fileno=fd), parent)
 
 
 def begin(control: socket.socket, parent: int) -> NoReturn:
-    """Be the template in a process that runs nothing else.
+    """Run the template in a process that runs nothing else.
 
     Args:
         control: The socket to the driver.
@@ -92,11 +92,11 @@ def begin(control: socket.socket, parent: int) -> NoReturn:
 def serve(
     control: socket.socket, boot: Boot, program: Program | None, shared: int, parent: int
 ) -> int:
-    """Be the template until the driver ends it.
+    """Run the template until the driver ends it.
 
     Args:
         control: The socket to the driver.
-        boot: What the driver has told.
+        boot: What the driver has sent.
         program: The program, in a fork of the driver; else None.
         shared: The file of the cells.
         parent: The id of the process that has started this one.
@@ -108,7 +108,7 @@ def serve(
         os.setsid()
     process_tree.die_with_parent(
         parent, signal.SIGKILL
-    )  # until workers exist, nothing needs an orderly end
+    )  # before there are workers, it may be ended at once
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         loaded, forks = _prepare(boot, program)

@@ -94,9 +94,9 @@ class Template:
         Args:
             rank: The number of the worker.
             fault: The file into which the worker writes its stack.
-            boots: Whether the worker is a fresh interpreter, and no fork of the template.
+            boots: Whether the worker is a fresh interpreter, not a fork of the template.
             key: The key of the worker's frames.
-            changes: What its `Boot` has otherwise than that of the template, by attribute.
+            changes: The attributes in which its `Boot` differs from that of the template.
 
         Returns:
             The driver's end of the channel to the worker.
@@ -130,7 +130,7 @@ class Template:
         self._ask(Frame(Kind.PING, number))
 
     def wake(self) -> None:
-        """Let it go on, if a setting has stopped it by a signal."""
+        """Continue the template, if a setting has stopped it by a signal."""
         self._process.signal(signal.SIGCONT)
 
     def end(self) -> None:
@@ -205,7 +205,7 @@ class Template:
 
 
 def no_python(why: str) -> EngineError:
-    """The error if the program that was started cannot be the parent of workers."""
+    """The error for a program that cannot be the parent of workers."""
     what = "application" if process_start.is_frozen() else "Python"
     remedy = (
         "import superparams at the top of its main module"

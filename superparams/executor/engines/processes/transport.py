@@ -1,10 +1,10 @@
 """Sends outcomes from a worker to the driver, in a pickle or as Arrow IPC streams.
 
-Loading Arrow takes longer than all else that starts a worker, so a worker avoids it if it can.
-Numbers, text and small containers of these are sent in a pickle, by columns, and the driver makes
-Arrow of them. The worker itself encodes values of other types, large ones, and many nested ones;
-once it has loaded Arrow, it encodes everything. So such a pickle has only classes of Python and
-numpy.
+Loading Arrow takes longer than everything else at the start of a worker, so a worker avoids it if
+it can. Numbers, text and small containers of these are sent in a pickle, by columns, and the driver
+makes Arrow of them. The worker itself encodes values of other types, large ones, and many nested
+ones; once it has loaded Arrow, it encodes everything. So such a pickle has only classes of Python
+and numpy.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Parcels:
             return None
         try:
             encode = self._load()
-        except Exception as error:  # whatever settings did to what imports
+        except Exception as error:  # also if settings have changed how modules are imported
             return parcel or pickled(parts([_refused(outcome, error) for outcome in outcomes]))
         return encode(outcomes)
 

@@ -75,12 +75,12 @@ class Cells:
         base = rank * _WORDS
         view = self._view
         index = view[base + INDEX]
-        # Before START, which changes first: so no time of `setup` is taken for one of `run`.
+        # It is read before START, which changes first: so a time of `setup` never counts for `run`.
         in_setup = bool(view[base + SETUP])
         start, attempt, log = view[base + START], view[base + ATTEMPT], view[base + LOG]
         is_held = bool(view[base + HELD])
         mark = Mark(index, start, attempt, log, in_setup, is_held, view[base + UNSENT])
-        # The worker went on while this was read: what was read is of no one setting.
+        # The worker went on during the read, so the values belong to several settings.
         return mark if view[base + INDEX] == index else Mark(-1, 0, 0, -1, unsent=mark.unsent)
 
     def close(self) -> None:
@@ -94,14 +94,14 @@ def anonymous_file(name: str) -> int:
     """A file descriptor of a file without a name in any folder."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    import tempfile  # where there is memfd, no process needs it
+    import tempfile  # not needed on systems with memfd
 
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
 
 def _seal_length(fd: int) -> None:
-    """Refuse other lengths for good: if a worker made the file shorter, reading it kills us."""
+    """Fix the length: if a worker made the file shorter, reading it would kill the driver."""
     if not hasattr(os, "memfd_create"):
         return
     import fcntl

@@ -46,7 +46,7 @@ def threads(num_proc: int, n_threads: int | None, environ: Mapping[str, str]) ->
 
 
 def named_devices(gpus: Sequence[str | int] | int | None) -> Devices | None:
-    """The devices of an option `gpus`, to hand them out; None for all that there are."""
+    """The devices of an option `gpus`, to hand them out; None for all devices."""
     if gpus is None:
         return None
     return _chosen(gpus, os.environ)
@@ -85,7 +85,7 @@ def devices(
 
 @dataclass(frozen=True)
 class ShareEnviron:
-    """What the boot of a worker has otherwise than the template, by the worker's share.
+    """How the boot of a worker differs from that of the template, by the worker's share.
 
     Attributes:
         variable: The variable that limits a worker to its devices.
@@ -96,7 +96,7 @@ class ShareEnviron:
     n_threads: int | None = None
 
     def changes(self, share: MachineShare | None, boot: Boot) -> tuple[Options, dict[str, Any]]:
-        """The options of a worker, and what its boot has otherwise, by attribute."""
+        """The options of a worker, and the attributes in which its boot differs."""
         options = options_for(share, boot.options)
         changes: dict[str, Any] = {} if options is boot.options else {"options": options}
         if share is not None and boot.varies:

@@ -13,7 +13,7 @@ from typing import Any
 
 from superparams.executor.engines.output_log import log_path
 
-_HIGH = 300  # a descriptor that few settings come across
+_HIGH = 300  # a descriptor that few settings use
 _LINE_BUFFERED = 1  # _IOLBF of stdio.h, on Linux and macOS alike
 
 

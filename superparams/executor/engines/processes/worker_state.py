@@ -33,7 +33,7 @@ class WorkerState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TimeOfMark:
-    """A monotonic time in nanoseconds at which something was begun about the setting of `mark`."""
+    """The monotonic time, in nanoseconds, of an action that concerns the setting of `mark`."""
 
     mark: Mark
     time: int
@@ -44,15 +44,15 @@ class WorkerHandle:
     """One worker process, as the driver sees it.
 
     Attributes:
-        chunk: The settings that it was given last.
-        sent: Of how many of these it has sent outcomes.
-        again: Which of the next ones that it sends have no outcome, since they are to run again.
-        deadline_passed: Since when the time of its setting is up.
-        cut: Since when the rest of its chunk is being taken back.
-        urged: In which setting it was asked to send its outcomes.
+        chunk: The settings that it got last.
+        sent: The number of these whose outcomes it has sent.
+        again: Which settings of its next parcel have no outcome, since they are to run again.
+        deadline_passed: When the time of its setting was up.
+        cut: When the driver began to take back the rest of its chunk.
+        urged: The setting during which it was asked to send its outcomes.
         channel_closed: Whether its channel has ended, at the time `ended`.
-        used: Whether it was given a chunk.
-        spoiled: What happened to its channel, if that is why it is killed.
+        used: Whether it has ever got a chunk.
+        spoiled: What happened to its channel, if the worker is killed for that.
         options: The options of the run, with the limits of its settings.
         memory_limit: Bytes that its settings may use; None for no limit.
         pid: Its process id, once it is ready.
@@ -116,11 +116,11 @@ class WorkerHandle:
 
     @property
     def unsent(self) -> Chunk:
-        """What it was given and has sent no outcome of."""
+        """The settings of its chunk whose outcomes it has not sent."""
         return self.chunk.split(self.sent)[1]
 
     def begin(self, chunk: Chunk, cut: int, points: bytes = b"") -> None:
-        """Give it a chunk, to be over when its cell shows another number than `cut`.
+        """Send it a chunk, which is over when its cell shows another number than `cut`.
 
         points: Those of its settings, where the worker does not know them.
         """
@@ -134,18 +134,18 @@ class WorkerHandle:
         )
 
     def note_pid(self, pid: int) -> None:
-        """It is ready; pid: its process id."""
+        """Note that the worker is ready; pid: its process id."""
         self.pid = pid
         if self.memory_limit is not None:
             self.first_memory = anonymous_memory(pid)
 
     def rest(self) -> None:
-        """Its chunk is over."""
+        """Note that its chunk is over."""
         self.state, self.chunk, self.sent, self.again = WorkerState.IDLE, Chunk(()), 0, []
         self.deadline_passed = self.cut = self.urged = None
 
     def leave(self) -> None:
-        """Ask it to end."""
+        """Ask the worker to end."""
         self.state, self.asked_to_leave = WorkerState.CLOSING, time.monotonic()
         self.say(protocol.Frame(protocol.Kind.CLOSE))
 

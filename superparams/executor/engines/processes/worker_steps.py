@@ -25,7 +25,7 @@ class WorkerSteps:
 
     Attributes:
         is_busy: Whether the main thread sends something, so that a handler of signals must not.
-        was_urged: Whether such a handler had to leave its work.
+        was_urged: Whether such a handler had to postpone its work.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class WorkerSteps:
         self._outbox.flush()
 
     def pause(self) -> None:
-        """Send all steps, and have no thread: the process is about to fork, or to end."""
+        """Send all steps, and end the thread: the process is about to fork, or to end."""
         self._undisturbed(self._outbox.pause)
 
     def _undisturbed(self, work: Callable[[], None]) -> None:
-        """Do what takes locks, while no handler of signals of this thread may take them."""
+        """Call a function that takes locks, while the signal handler of this thread takes none."""
         if threading.get_ident() != self._main_thread or self.is_busy:
             work()
             return
