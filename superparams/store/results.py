@@ -43,7 +43,7 @@ from superparams.store.table.merge import read_back
 from superparams.store.table.pareto_front import RowsWithFront
 from superparams.store.table.row import Row, key_given
 from superparams.store.table.schema import RESULT, column_of_result, source_of
-from superparams.store.table.whole_table import WholeTable, as_polars
+from superparams.store.table.whole_table import WholeTable, as_pandas, as_polars
 
 
 class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
@@ -129,7 +129,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
 
     def to_pandas(self, *, stale: bool = False) -> Any:
         """As a pandas.DataFrame; stale=True adds the column `stale_name`."""
-        return self.to_arrow(stale=stale).to_pandas()
+        return as_pandas(self.to_arrow(stale=stale))
 
     def to_polars(self, *, stale: bool = False) -> Any:
         """As a polars.DataFrame; stale=True adds the column `stale_name`."""

@@ -21,7 +21,7 @@ from superparams.store.table.lazy_rows import Rows
 from superparams.store.table.recorded_steps import OWN, owners_of, steps_of_rows
 from superparams.store.table.row import key_given
 from superparams.store.table.schema import source_of
-from superparams.store.table.whole_table import WholeTable, as_polars
+from superparams.store.table.whole_table import WholeTable, as_pandas, as_polars
 
 __all__ = ["StepTable"]
 
@@ -122,7 +122,7 @@ class StepTable(WholeTable):
 
     def to_pandas(self, *, stale: bool = False) -> Any:
         """As a pandas.DataFrame; see `to_arrow`."""
-        return self.to_arrow(stale=stale).to_pandas()
+        return as_pandas(self.to_arrow(stale=stale))
 
     def to_polars(self, *, stale: bool = False) -> Any:
         """As a polars.DataFrame; see `to_arrow`."""

@@ -448,3 +448,33 @@ class Plain(Experiment):
 found = Plain().run_all(progress=False)
 print(len(found), sorted({"pandas", "polars"} & sys.modules.keys()))
 """
+
+
+BARE = """
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("pandas", "polars"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+from superparams import Results
+results = Results.load(sys.argv[1])
+for table in (results, results.steps, results.average("kernel")):
+    for name in ("pandas", "polars"):
+        try:
+            getattr(table, f"to_{name}")()
+        except Exception as error:
+            print(type(error).__name__, error)
+"""
+
+
+def test_without_a_library_for_frames_the_error_tells_what_to_install(results: Results) -> None:
+    command = [sys.executable, "-c", BARE, str(results.root)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = ended.stdout.splitlines()
+    assert len(lines) == 6
+    for name, line in zip(["pandas", "polars"] * 3, lines, strict=True):
+        assert line.startswith(f"StoreError to_{name}() needs {name}, which is not installed: ")
+        assert f"pip install {name}" in line

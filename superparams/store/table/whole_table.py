@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from superparams.errors import StoreError
 from superparams.store.table.lazy_rows import as_dicts
 
-__all__ = ["WholeTable", "as_polars"]
+__all__ = ["WholeTable", "as_pandas", "as_polars"]
 
 
 class WholeTable:
@@ -22,7 +23,7 @@ class WholeTable:
 
     def to_pandas(self) -> Any:
         """As a pandas.DataFrame."""
-        return self.to_arrow().to_pandas()
+        return as_pandas(self.to_arrow())
 
     def to_polars(self) -> Any:
         """As a polars.DataFrame."""
@@ -44,7 +45,32 @@ class WholeTable:
         return list(self.to_arrow().column_names)
 
 
+def as_pandas(table: pa.Table) -> Any:
+    """An Arrow table as a pandas.DataFrame; loads pandas.
+
+    Raises:
+        StoreError: When pandas is not installed.
+    """
+    _library("pandas")
+    return table.to_pandas()
+
+
 def as_polars(table: pa.Table) -> Any:
-    """An Arrow table as a polars.DataFrame; loads polars."""
-    polars: Any = importlib.import_module("polars")
-    return polars.from_arrow(table)
+    """An Arrow table as a polars.DataFrame; loads polars.
+
+    Raises:
+        StoreError: When polars is not installed.
+    """
+    return _library("polars").from_arrow(table)
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise StoreError(
+            f"to_{name}() needs {name}, which is not installed: pip install {name}; "
+            "without it, to_arrow() returns the same table"
+        ) from error
