@@ -22,7 +22,7 @@ def refuse_without_run(cls: type[Experiment]) -> None:
 
 
 def refuse_plain_run(cls: type[Experiment], engine: str) -> None:
-    """Refuse an event loop for a ``run`` that would never let another setting run."""
+    """Refuse an event loop for a ``run`` that is not a coroutine function."""
     if engine == "asyncio" and not is_async(cls):
         raise EngineError(
             f'engine="asyncio" runs coroutines, and {cls.__name__}.run() is none: write async def '

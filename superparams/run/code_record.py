@@ -19,7 +19,7 @@ from superparams.store.runs.recorded_space import FROM_TEXT, MOST_SAVED, save_sp
 
 __all__ = ["HURRIED", "PATIENCE", "CodeRecord"]
 
-# Seconds that the end of a run waits for git and the system to answer, and a run that ends early.
+# Seconds that a run waits at its end for answers of git and the system, and if it ends early.
 PATIENCE: Final = 30.0
 HURRIED: Final = 0.3
 _LATEST: Final = 0.1  # seconds that the record waits for the start of workers
@@ -42,8 +42,8 @@ class CodeRecord:
 
         Args:
             run: The folder.
-            workers_started: Set once workers start: until then, this process has more urgent
-                things to do.
+            workers_started: Set once workers start. The record waits for it, so that workers start
+                sooner.
         """
         self._run, self._begun = run, workers_started
         self._thread = threading.Thread(target=self._write, name="superparams-record", daemon=True)
@@ -70,7 +70,7 @@ class CodeRecord:
             self._error = error
 
     def _save_space(self) -> None:
-        """Keep the keys of the space, where those of the settings to run are not all."""
+        """Write the keys of the space, unless all of its settings are to run."""
         plan = self._job.plan
         keys = plan.keys if plan.shard is None else plan.space_keys
         if keys is None and plan.shard is not None and plan.size <= MOST_SAVED:
@@ -95,7 +95,7 @@ class CodeRecord:
 
 
 def _from_text(job: Job) -> dict[str, str | None] | None:
-    """The entries that verbs of the command compare with the text of the class, later."""
+    """The entries that verbs of the command later compare with the text of the class."""
     cls = type(job.space)
     file = module_file(cls.__module__)
     if file is None or in_notebook():

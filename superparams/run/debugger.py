@@ -20,7 +20,7 @@ def post_mortem(error: BaseException) -> None:
     trace = _to_last_of_users(skip_library_frames(error.__traceback__))
     if trace is None:  # `run` has returned something wrong: there is no line to show
         return
-    import pdb  # it takes a tenth of the time that imports of a run take, and is seldom needed
+    import pdb  # seldom needed, and slow: a tenth of the time of all imports of a run
 
     _say("c: go on with the next setting, q: end the run")
     debugger = pdb.Pdb()

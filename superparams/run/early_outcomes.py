@@ -18,7 +18,7 @@ __all__ = ["EarlyOutcomes"]
 
 
 class EarlyOutcomes:
-    """Records what waits, in another thread than that of the settings.
+    """Records waiting outcomes, in another thread than that of the settings.
 
     Args:
         control: Has the outcomes that wait.

@@ -35,7 +35,7 @@ class EndedCheckpoints:
         self._folder = None if are_kept else root / CHECKPOINTS
 
     def recorded(self, batch: pa.RecordBatch, n_done: int) -> None:
-        """Take outcomes that are in the ledger, of which so many are done."""
+        """Note outcomes that are in the ledger; `n_done` of them have the status `done`."""
         if not n_done or self._folder is None or not self._folder.exists():
             return
         keys = batch.column("key").to_pylist()
@@ -55,7 +55,7 @@ class EndedCheckpoints:
             warn_user(f"checkpoints of settings that are done stay: {error}", RuntimeWarning)
 
     def close(self) -> None:
-        """The run is over."""
+        """Remove the folder of checkpoints at the end of the run, if it is empty."""
         if self._folder is not None:
             try:
                 self._folder.rmdir()

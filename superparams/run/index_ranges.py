@@ -42,7 +42,7 @@ def marks_of(part: Iterable[range], size: int) -> list[bool]:
 
 
 def ranges_without(part: Sequence[range], places: Sequence[int]) -> list[range]:
-    """Ascending ranges without some ascending indices that they contain."""
+    """The same ranges without these indices, which they contain; all are ascending."""
     ranges: list[range] = []
     start = 0
     for indices in part:

@@ -23,7 +23,7 @@ LONG: Final = frozenset({Worker.run.__code__, Program.prepare.__code__, pack.__c
 
 
 class Interrupts:
-    """A context in which signals end the run, by its `Control`, and not the process.
+    """A context in which signals end the run, by its `Control`, instead of the process.
 
     After the first Ctrl-C, running settings may finish. The second stops them. A third raises
     KeyboardInterrupt wherever the main thread is. SIGTERM stops running settings, and the process
@@ -94,7 +94,7 @@ class Interrupts:
         how = "interrupt" if in_notebook() else "Ctrl-C"
         _say(f"finishing what runs ({how} again to stop now); run it again to go on from here")
         if _is_in(frame, _strategies()):
-            raise KeyboardInterrupt  # the engine has nothing to do while a strategy thinks here
+            raise KeyboardInterrupt  # the engine is idle while a strategy computes here
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         if self._is_elsewhere(number) or _FORKS.puts_off(number):
@@ -104,13 +104,13 @@ class Interrupts:
 
     def _stop(self, frame: FrameType | None) -> None:
         self._control.stop()
-        # Engines look at `Control`, so that no work is cut in two. Code that may take long in this
-        # thread does not: a setting, a factory, or the packing of the payload.
+        # Engines check `Control` between two steps of their work. Code that may take long in this
+        # thread does not check it: a setting, a factory, or the packing of the payload.
         if _is_in(frame, LONG | _own_loops() | _strategies()):
             raise KeyboardInterrupt
 
     def _is_elsewhere(self, number: int) -> bool:
-        """Whether a setting forked this process, and code that is not Python's has done it."""
+        """Whether a setting forked this process by code other than Python's own."""
         if os.getpid() == self._pid:
             return False
         signal.signal(number, self._before.get(number, signal.SIG_DFL))
@@ -156,7 +156,7 @@ class _Forks:
             self._put_off.clear()
 
     def puts_off(self, number: int) -> bool:
-        """Whether a signal is delayed, since an exception in a hook of a fork would be lost."""
+        """Whether to delay a signal, since an exception in a hook of a fork would be lost."""
         if threading.get_ident() not in self._masks:
             return False
         self._put_off.add(number)

@@ -91,8 +91,8 @@ class Job:
         code: The fingerprint of the code.
         codes: The codes that its settings have, and those that were accepted as equivalent.
         plan: Which settings are to run.
-        process_notes: Notes on state of this process that workers do not have, or have otherwise
-            than in earlier runs.
+        process_notes: Notes on state of this process that workers lack, or that differs from
+            earlier runs.
         returned: Checks what `run` returns.
         names: The names of points, if they have changed since the last run.
         stopping: The stopper, if it has one.
@@ -130,7 +130,7 @@ class Job:
             self.searching.close()
 
     def is_over(self, n_left: int) -> bool:
-        """Whether the run has done all that it was to do, with so many settings left."""
+        """Whether the run has done all of its work, with so many settings left."""
         return not n_left and (self.proposing is None or self.proposing.is_over)
 
     @property
@@ -158,7 +158,7 @@ class Job:
 
     @property
     def known(self) -> dict[str, Any]:
-        """What `Results.load` is to know."""
+        """The options for `Results.load`."""
         return {"codes": self.codes, "code": self.code, "of": self.space}
 
     @property
@@ -182,7 +182,7 @@ class Job:
         return ", ".join(f"{name}={x!r}" for name, x in self.program.row(index).items())
 
     def constants(self) -> dict[str, dict[str, str]]:
-        """The fields that are not searched, also those inside of groups that are."""
+        """The fields that are not searched, also those inside of searched groups."""
         digests = {**self.program.keys.digests, **fixed_inside(self.space)}
         return {
             name: {"value": _shown_inside(self.space, name), "digest": key_text(digest)}
@@ -322,7 +322,7 @@ def _snapshot_of(code: Code) -> Snapshot:
 def _codes(program: Program, root: Path, code: Code, *, is_resumed: bool) -> list[str]:
     """The codes that settings have, and those that were accepted as equivalent.
 
-    Checkpoints go by them.
+    They also decide which checkpoints settings resume from.
     """
     own = () if program.codes is None else program.codes.alternatives.keys()
     codes = list(dict.fromkeys([*CurrentCodes(root, code).codes, *own]))
@@ -343,7 +343,7 @@ def _searching(space: Experiment, options: RunOptions) -> Searching | None:
 def _stopping(
     program: Program, options: RunOptions, carrier: Engine | None, searching: Searching | None
 ) -> Stopping | None:
-    """The stopper, which rows then name."""
+    """The stopper of the run; rows have its name."""
     search = None if searching is None else searching.identify(program.keys, options.stop)
     if options.stop is None:
         return None
@@ -356,7 +356,7 @@ def _stopping(
 
 
 def _set_up_otherwise(job: Job, runs: Iterable[str]) -> list[str]:
-    """A note if skipped settings ran with other process-wide options than those of now."""
+    """A note if skipped settings ran with other process-wide options than this process has."""
     now = job.program.surroundings.shown(job.project)
     changes: dict[str, None] = {}
     for name in list(runs)[-_MOST_RUNS:]:

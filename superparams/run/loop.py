@@ -110,12 +110,13 @@ def _run_here(
     finally:
         job.close()
     if job.proposing is not None and job.proposing.differs is not None:
-        return _run_here(space, options, control, has_summary, fork_guard)  # as a new search
+        return _run_here(space, options, control, has_summary, fork_guard)  # a new search
     results = results_of_run(job, run, control.notes)
     results.elapsed = time.monotonic() - began if run else None
     if has_summary and has_progress:
         conclude(lambda: summary_of(results, results.elapsed), shown)
-    notes = [note for note in results.notes if note not in results.lost]  # a warning had those
+    # Lost rows have had a warning already.
+    notes = [note for note in results.notes if note not in results.lost]
     for note in notes if has_progress else ():
         say(f"note: {note}")
     if type(space).report is not Experiment.report and options.shard is None:
@@ -172,8 +173,8 @@ class _Started:
 
     Attributes:
         batches: Its outcomes; settings begin when the first is asked for.
-        interrupts: What signals ask for.
-        context: Ends the workers, and the handling of signals.
+        interrupts: The handling of signals.
+        context: Ends the workers and the handling of signals when it is closed.
         early: Records outcomes before `batches` yields them.
     """
 
@@ -204,14 +205,14 @@ def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFold
 
 
 def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitStack) -> _Started:
-    """Have workers get ready; what fails there is raised when outcomes are asked for."""
+    """Have workers get ready; an error of this is raised when outcomes are first read."""
     carrier, decides = job.carrier, control.judge is not None
     options = dataclasses.replace(job.options.of_engine, folder=run.path, decides_steps=decides)
     assert carrier is not None
     if job.options.debug:
         job.program.on_failure = post_mortem
     interrupts = context.enter_context(Interrupts(control))
-    # For what is imported here while it goes on.
+    # For modules that are imported here meanwhile.
     context.enter_context(importing_from(job.program.snapshot))
     execute = getattr(carrier, "execute_ahead", carrier.execute)
     batches: Iterator[bytes]
@@ -235,7 +236,7 @@ def _close(batches: Iterator[bytes]) -> None:
 
 
 def _tell_others(job: Job, run: RunFolder, control: Control) -> None:
-    """Note which other runs of the experiment are in progress; without progress, in the results."""
+    """Note which other runs are in progress; in the results, if no progress is shown."""
     for other in runs_in_progress(job.root, run):
         if is_another_shard(job.plan.shard, other.run.manifest):
             continue  # it has other settings
@@ -352,7 +353,7 @@ def _leave_if_asked(interrupts: Interrupts, shown: Progress, job: Job) -> None:
         raise SystemExit(143)
     if interrupts.is_interrupted and shown.n_ended < job.n_todo:
         if not interrupts.is_hurried:
-            compact(job.root)  # the table has what ran
+            compact(job.root)  # the table has the settings that ran
         raise in_one_line(KeyboardInterrupt(_how_far(shown, job)))
 
 

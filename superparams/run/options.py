@@ -38,15 +38,15 @@ __all__ = ["OldOptions", "OnError", "Only", "RunOptions", "in_new_words", "with_
 
 
 class _Keys(Protocol):
-    """Several keys. A text is none of these to a type checker: it can only contain a text."""
+    """Several keys, for type checkers: a text is refused, since it contains only texts."""
 
     def __iter__(self) -> Iterator[str]: ...
     def __contains__(self, x: object, /) -> bool: ...
 
 
 OnError = Literal["continue", "raise"]
-# What a run is limited to: what failed before, what a stopper has ended, what has no outcome yet,
-# or the settings with these keys (32 hexadecimal digits each).
+# The settings to which a run is limited: those that failed before, that a stopper has ended, that
+# have no outcome yet, or those with these keys (32 hexadecimal digits each).
 Only = Literal["failed", "stopped", "new"] | _Keys
 
 
@@ -182,7 +182,7 @@ class RunOptions:
     progress: bool = option(True, "Whether to show the progress.")
 
     def __post_init__(self) -> None:
-        """Check the values, and ask an engine that is given by its name."""
+        """Check the values, also by the engine, if its name is given."""
         settle(self, RunError)
         if isinstance(self.engine, str) and self.engine not in get_args(EngineName):
             object.__setattr__(self, "engine", find(self.engine))  # of another package
@@ -228,7 +228,7 @@ class RunOptions:
         return hasattr(self.engine, "most_at_once")
 
     def _most_at_once(self) -> int:
-        """The workers that the engine or the executor tells, else the cores of this machine."""
+        """The number of workers by the engine or the executor, else the cores of this machine."""
         if self.is_on_cluster:
             engine: Any = self.engine
             return cast("int", engine.most_at_once())
@@ -255,9 +255,10 @@ class RunOptions:
 
     @cached_property
     def carrier(self) -> EngineName | Engine | Executor | None:
-        """The engine, also if none is given.
+        """The engine; the default engine if the option is None.
 
-        None stands for a pool of processes of Python itself: this system has none of our own.
+        The result is None on a system without worker processes of ours: a pool of Python takes
+        their place.
         """
         if self.debug:
             return self._engine_of_debug()
@@ -281,7 +282,7 @@ class RunOptions:
 
 
 class OldOptions(TypedDict, total=False):
-    """Deprecated options of `run_all`: `superparams.executor.Processes` takes them."""
+    """Deprecated options of `run_all`, now options of `superparams.executor.Processes`."""
 
     start_method: StartMethod | None
     threads_per_worker: int | None

@@ -9,7 +9,7 @@ from typing import Final
 __all__ = ["OrderWait"]
 
 MOST_SHARE: Final = 0.1
-LEAST_SECONDS: Final = 1.0  # of all workers together; a shorter wait is not worth a note
+LEAST_SECONDS: Final = 1.0  # seconds of all workers together; a shorter wait gets no note
 
 
 class OrderWait:
@@ -27,17 +27,17 @@ class OrderWait:
         self._idle = 0.0
 
     def pause(self) -> None:
-        """Take note that outcomes have come: the time until `go_on` is that of the strategy."""
+        """Note that outcomes have come: until `go_on`, the strategy works."""
         now = self._clock()
         self._idle += self._n_idle * (now - self._since)
         self._since, self._n_idle = now, 0
 
     def go_on(self, n_running: int, *, is_over: bool) -> None:
-        """Take note that the strategy has proposed all trials that it may propose now.
+        """Note that the strategy has proposed all trials that it may propose now.
 
         Args:
             n_running: How many settings run or are to run.
-            is_over: Whether the search has ended: then workers do not wait for trials.
+            is_over: Whether the search has ended, so that workers no longer wait for trials.
         """
         self._since = self._clock()
         self._n_idle = 0 if is_over else max(0, self._n_workers - n_running)

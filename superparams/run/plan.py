@@ -48,10 +48,10 @@ class Plan:
         again: The number of settings to run again since they failed, were killed or timed out.
         stopped: The number of settings to run again since another run has stopped them early.
         others: The number of settings left out by ``only=``.
-        repeated: The number of settings left out since the space has them twice.
+        repeated: The number of settings left out since the space has an equal setting before.
         shard: The only shard that runs, if any; all numbers but `size` are those of its settings.
-        keys: The keys of the settings of the shard in order, without a shard of all settings, 16
-            bytes each; None if all of them run, whatever is recorded.
+        keys: The keys of all settings in order, 16 bytes each, or with a shard those of its
+            settings; None if all of them run without a look at the records.
         space_keys: With a shard, the keys of all settings, if all had to be compared.
     """
 
@@ -78,7 +78,7 @@ class Plan:
         return sum(map(len, self.part))
 
     def keys_of(self, keys: Keys) -> Any:
-        """The keys of the settings of the shard as in `keys`; None when they are too many."""
+        """The keys of the settings of the shard, as in `keys`; None if there are too many."""
         if self.keys is None and self.n_settings <= LARGEST_PLAN:
             return keys_at(keys, self.part)
         return self.keys
@@ -106,7 +106,7 @@ def plan(
     same_stops: Collection[str] = (),
     shard: Shard | None = None,
 ) -> Plan:
-    """Compare a space with what is recorded of its experiment.
+    """Compare a space with the records of its experiment.
 
     Args:
         keys: The keys of the space.
@@ -136,7 +136,7 @@ def plan(
         return _of_few(keys, size, index, codes, resume, keys_asked, shard)
     if of_all.n_settings > LARGEST_PLAN:
         raise _too_large(of_all)
-    # Where a space may have a setting twice, all of its keys tell which shard runs it.
+    # If a space may have a setting twice, its shard follows from all keys of the space.
     is_part = shard is not None and (size > LARGEST_PLAN or keys.are_distinct)
     every = keys_at(keys, of_all.part) if is_part else all_keys(keys, size)
     state = _states(every, index, codes, same_stops)
@@ -270,7 +270,7 @@ def _plan(
     Args:
         every: The keys: those of the shard, or those of all settings of the space.
         state: The state of each of these settings.
-        selected: Whether `only` leaves it in.
+        selected: Whether `only` selects it.
         marks: Whether it is to run.
         keys: Makes the keys.
         of_all: The plan if all settings of the shard were to run.
@@ -332,7 +332,7 @@ def _having(every: Any, only: Collection[str], keys: Keys, of_all: Plan) -> list
     are_known = pc.is_in(only_keys, value_set=every).to_pylist()
     others = [key for key, is_known in zip(only, are_known, strict=True) if not is_known]
     if others and len(every) < of_all.size:  # they may belong to other shards
-        # Where that cannot be told in reasonable time, it is assumed.
+        # If that would take too long to find out, it is assumed.
         places = keys.find(list(map(key_of_text, others))) if can_find(keys) else None
         others = [] if places is None else [x for x in others if key_of_text(x) not in places]
     for key in others:

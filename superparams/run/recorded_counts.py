@@ -21,8 +21,7 @@ __all__ = [
     "runs_of_done",
 ]
 
-# What can be recorded of a setting: done by the code as it is, done by other code, a failure, or
-# nothing.
+# The records of a setting: done by the present code, done by other code, a failure, or none.
 OUTCOME_KINDS: Final = ("done", "stale", *STATUSES[1:], "new")
 
 
@@ -48,7 +47,7 @@ def count_outcomes(keys: pa.Array, index: Index | None, codes: Sequence[str]) ->
 
 
 def number_of_others(index: Index | None, counts: Mapping[str, int]) -> int:
-    """How many settings are recorded that are not among those that `count_outcomes` has counted."""
+    """The number of recorded settings that `count_outcomes` has not counted."""
     return 0 if index is None else len(index) - sum(counts.values()) + counts["new"]
 
 
@@ -73,7 +72,7 @@ def _true(mask: Any) -> int:
 
 
 def places_of_codes(index: Index, codes: Sequence[str]) -> Any:
-    """The places of these codes in `index.codes`."""
+    """The positions of these codes in `index.codes`."""
     own_codes = set(codes)
     places = [place for place, code in enumerate(index.codes) if code in own_codes]
     return plain_array(places, index.code.type)

@@ -35,7 +35,7 @@ def recorded_draws(space: Experiment, results: Results, starts: Sequence[str]) -
     Args:
         space: The space.
         results: The recorded results of its experiment.
-        starts: The beginnings of the keys that are wanted.
+        starts: The beginnings of the keys to look for.
     """
     params = field_columns(results)
     settings: dict[str, Any] = {}

@@ -22,7 +22,7 @@ def limited_by_resources(
     Args:
         program: What workers run.
         planned: The settings to run, as far as they are known beforehand.
-        engine: What runs them.
+        engine: The engine of the run.
         options: The options of the run. The debugger ignores resources.
 
     Returns:
@@ -30,7 +30,7 @@ def limited_by_resources(
 
     Raises:
         EngineError: When the engine does not have what a setting needs.
-        RunError: When the method that tells the needs of a setting fails.
+        RunError: When `resources` fails for a setting.
     """
     has_work = planned.n_todo or program.proposed is not None
     needs = needs_of(program.space) if has_work and not options.debug else None

@@ -1,4 +1,4 @@
-"""The results of a run, and those that are recorded of a space."""
+"""The results of a run, and the recorded results of a space."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class RunningRecord:
         self._write([])
 
     def update(self) -> None:
-        """Record what runs now, if that has changed."""
+        """Record which settings run now, if that has changed."""
         sizes = {attempt: self._log_size(attempt) for attempt in self._long_attempts()}
         # A log up to its size is certainly the output of a setting only if the setting still runs.
         running = self._long_attempts() if sizes else {}

@@ -33,7 +33,7 @@ _PLAIN: Final = (int, float, str, bool, type(None))
 
 
 def budget_of(strategy: object) -> dict[str, Any]:
-    """The options of a strategy that say when its search ends, as far as they are given."""
+    """The options of a strategy that limit its search, without those that are None."""
     budget = {name: getattr(strategy, name, None) for name in BUDGET}
     return {name: x for name, x in budget.items() if x is not None}
 
@@ -63,13 +63,13 @@ def _are_names(x: object) -> bool:
     return all(isinstance(name, str) and name.strip() for name in several)
 
 
-# How the attributes of any strategy look, and what to give instead; None is right for each.
+# The check of each attribute of a strategy, and what to give instead; None is always allowed.
 _OPTIONS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "maximize": (_are_names, "the name of a result, or a list of names"),
     "minimize": (_are_names, "the name of a result, or a list of names"),
     "trials": (_is_count, "a whole number, 1 or more, or None"),
     "patience": (_is_count, "a whole number, 1 or more, or None"),
-    "ahead": (_is_count, "a whole number, 1 or more, or None where no outcome matters"),
+    "ahead": (_is_count, "a whole number, 1 or more, or None if outcomes do not matter"),
     "seconds": (lambda x: _is_number(x) and x >= 0, "a number, 0 or more, or None"),
     "target": (_is_number, "a number, or None"),
     "seed": (lambda x: isinstance(x, int) and not isinstance(x, bool), "an int, such as seed=0"),
@@ -100,8 +100,9 @@ def with_goals(strategy: Any, cls: type[Experiment]) -> tuple[Any, list[Goal]]:
     if not goals and goal is None:
         name = type(strategy).__name__
         raise StrategyError(
-            f"{name} does not say what is to be large or small, and {cls.__name__} has no goal: "
-            f'set maximize = "accuracy" in {name}, or goal = maximize("accuracy") in {cls.__name__}'
+            f"{name} does not say which result to maximize or minimize, and {cls.__name__} has no "
+            f'goal: set maximize = "accuracy" in {name}, or goal = maximize("accuracy") in '
+            f"{cls.__name__}"
         )
     return strategy, goals or ([] if goal is None else [goal])
 
@@ -135,7 +136,7 @@ def check_end(strategy: object, proposed: ProposedSpace | None) -> None:
 
     Args:
         strategy: The strategy.
-        proposed: What it proposes; None where all settings are known beforehand.
+        proposed: The space of its proposals; None if all settings are known beforehand.
 
     Raises:
         StrategyError: For a strategy without a budget, if the space has all floats of a range, or
@@ -183,7 +184,7 @@ def id_of_search(strategy: object, seed: int, *more: object) -> str:
     Args:
         strategy: The strategy.
         seed: Chooses the random numbers.
-        more: Everything else that makes another search: goals, the space, `ahead`, the stopper.
+        more: Everything else that identifies a search: goals, the space, `ahead`, the stopper.
     """
     *others, stop = more
     order = getattr(strategy, "order", None) or "index"

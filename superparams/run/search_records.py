@@ -110,16 +110,16 @@ def history_of(run: RunFolder) -> list[str]:
 
 @dataclass
 class SearchRecords:
-    """What is recorded, of one search and of the settings of its experiment.
+    """The records of one search, and those of the settings of its experiment.
 
     Attributes:
         rows: The key and the outcome of each setting of this search, by its index.
         points: The points of its trials.
-        taken: Answers that it took from other runs, by key.
-        told: What was told just before a trial, if outcomes are told as they come.
-        new: Answers that it has taken now, which no file has yet.
+        taken: Outcomes that it took from other runs, by key.
+        told: The trials that were told just before each trial, if outcomes are told as they come.
+        new: Outcomes that it has taken from other runs, and that are not written to a file yet.
         runs: Its runs.
-        lost: The settings of which an attempt died, or was followed by another one.
+        lost: The settings with an attempt that died, or that was followed by another attempt.
     """
 
     root: Path
@@ -136,7 +136,7 @@ class SearchRecords:
     _others: dict[str, Answer] | None = None
 
     def load(self, runs: Sequence[RunFolder]) -> None:
-        """Read what these runs have recorded with the current code."""
+        """Read the records that these runs have made with the current code."""
         self.runs = list(runs)
         for run in self.runs:
             for trial, entry, reused in _logged(run):
@@ -165,7 +165,7 @@ class SearchRecords:
         return rows
 
     def other(self, key: str) -> Answer | None:
-        """What other runs of the same code have recorded of a setting, if it is done."""
+        """The outcome of a setting in other runs of the same code, if it is done there."""
         if key in self.taken:
             return self.taken[key]
         if self._others is None:
@@ -192,7 +192,7 @@ class SearchRecords:
         """The trials whose points are known, as the history of another search.
 
         Args:
-            points: Tells how many settings a trial has, and which of them ``valid`` keeps.
+            points: Knows how many settings a trial has, and which of them ``valid`` keeps.
         """
         rows: list[HistoryRow] = []
         for trial, point in sorted(self.points.items()):
@@ -229,10 +229,10 @@ class SearchRecords:
 
 
 class TrialLog:
-    """Writes the points of trials, and what was taken from other runs, into the folder of a run."""
+    """Writes the points of trials, and outcomes of other runs, into the folder of a run."""
 
     def __init__(self) -> None:
-        """Nothing is written before there is a folder."""
+        """Start without a folder: until `open`, nothing is written."""
         self._lines: list[str] = []
         self._path: Path | None = None
 
@@ -248,7 +248,7 @@ class TrialLog:
         reused: Mapping[str, Answer],
         told_trials: Sequence[int] | None = None,
     ) -> None:
-        """Note a trial, how many of its settings run, and what was taken and told for it."""
+        """Note a trial: how many of its settings run, which outcomes it reuses, what was told."""
         answers = {key: [answer.status, *answer.values] for key, answer in reused.items()}
         line = {"trial": trial, "point": dict(point), "to_run": to_run}
         line |= {"taken": answers} if answers else {}
@@ -256,7 +256,7 @@ class TrialLog:
         self._lines.append(json.dumps(line) + "\n")
 
     def write(self) -> None:
-        """Write what is noted, if there is a folder."""
+        """Write the notes to the file, if there is a folder."""
         if self._path is not None and self._lines:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write("".join(self._lines))

@@ -1,4 +1,4 @@
-"""How far the newest search of an experiment is, told by its records alone."""
+"""The progress of the newest search of an experiment, by its records alone."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["SearchAccount", "newest_search"]
 
 @dataclass(frozen=True)
 class SearchAccount:
-    """How far a search is.
+    """The progress of a search.
 
     Attributes:
         strategy: The strategy and its options.
         trials: How many trials have ended.
-        budget: What ends it.
-        goal: What it looks for; None without a goal.
+        budget: The limit that ends it.
+        goal: The goal of the search; None without a goal.
         best: The best value of one setting so far; None if there is none.
     """
 
@@ -46,7 +46,7 @@ class SearchAccount:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """The progress as JSON, for a program."""
         goal = None if self.goal is None else self.goal.column
         return {
             "strategy": self.strategy,
@@ -59,7 +59,7 @@ class SearchAccount:
 
     @property
     def text(self) -> str:
-        """For a person."""
+        """The progress as a line of text."""
         parts = [f"{self.trials:,} trial{'s' * (self.trials != 1)}"]
         if self.left is not None:
             parts.append(f"{self.left:,} left")

@@ -1,4 +1,4 @@
-"""Tells a search outcomes in a thread of its own, so that recording never waits for a strategy.
+"""Passes outcomes to a search in another thread, so that recording never waits for a strategy.
 
 A strategy may take long to propose. Outcomes that arrive meanwhile would be lost if the driver were
 killed before they are recorded. If settings run in the main thread, they wait for the strategy
@@ -28,13 +28,13 @@ HURRIED: Final = 0.5  # the same after Ctrl-C
 
 
 class SearchThread:
-    """Tells a search the outcomes of its settings, in order.
+    """Passes the outcomes of settings to a search, in order.
 
     Args:
         search: The search; None for a run without one.
         control: The control of the run; the run is drained when the strategy raises an error.
         expect: Called with the number of settings that will run, as far as it is known.
-        is_inline: Whether to tell outcomes in the calling thread.
+        is_inline: Whether to pass outcomes in the calling thread.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class SearchThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the thread, also if some outcomes were not told yet."""
+        """End the thread, also if the search has not got all outcomes."""
         self._is_left = True
         if self._search is not None and self._thread is not None:
             self._batches.put(None)
@@ -74,7 +74,7 @@ class SearchThread:
         return self._control.interrupted or self._control.stopping
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Have outcomes told.
+        """Pass a batch of outcomes to the search.
 
         Raises:
             StrategyError: When the strategy has raised an error.
@@ -82,7 +82,7 @@ class SearchThread:
         if self._search is None or self._is_cut:
             return
         if self._thread is None:
-            if self._is_interrupted:  # it is told the rest when it is resumed
+            if self._is_interrupted:  # it gets the rest when it is resumed
                 return
             try:
                 self._search.take(batch)
@@ -96,7 +96,7 @@ class SearchThread:
         self._expect(self._search.n_expected)
 
     def finish(self) -> None:
-        """Wait until all outcomes were told, unless the run is interrupted.
+        """Wait until the search has got all outcomes, unless the run is interrupted.
 
         Raises:
             StrategyError: When the strategy has raised an error.

@@ -62,14 +62,14 @@ class Searching:
     Args:
         space: What to search.
         strategy: Proposes points; it knows its goals.
-        goals: The results that the strategy is told.
-        resumes: Whether to take what is recorded.
+        goals: The results that the strategy learns.
+        resumes: Whether to use recorded outcomes.
         reports: Whether to say at once, on stderr, that the strategy takes long.
 
     Attributes:
         space: The space whose settings run, an `Experiment`.
-        proposed: The settings that were proposed; None where all are known beforehand.
-        differs: The first trial whose point was another one in a replay than in the records.
+        proposed: The settings that were proposed; None if all are known beforehand.
+        differs: The first trial whose point in a replay differs from its recorded point.
         notes: Sentences for the user.
         first: The settings that run first.
     """
@@ -123,7 +123,7 @@ class Searching:
             self.notes.append(text)
 
     def identify(self, keys: Keys, stop: Stopper | None) -> str:
-        """Find out which search it is.
+        """Compute the id of the search.
 
         Args:
             keys: The keys of its settings.
@@ -147,7 +147,7 @@ class Searching:
         return [point_to_try(self._of, self.proposed.points, trial) for trial in trials]
 
     def begin(self, root: Path, codes: Sequence[str], keys: Keys, options: dict[str, Any]) -> None:
-        """Replay what is recorded, and propose the first trials.
+        """Replay the records, and propose the first trials.
 
         Args:
             root: The folder of the experiment.
@@ -161,7 +161,7 @@ class Searching:
         self.records = SearchRecords(root, self.goals, codes, options)
         runs = runs_of_search(root, self._id)
         self._generation = max((generation_of(run) for run in runs), default=0)
-        if not self._resumes:  # a new search, which knows no records
+        if not self._resumes:  # a new search without records
             self._generation, runs = self._generation + bool(runs), []
         self._load(runs)
         try:
@@ -181,7 +181,7 @@ class Searching:
             self.notes += self._warm.begin(own, self.records.root, self.records.known)
 
     def _go_on_as_new(self, trial: int, runs: Sequence[RunFolder]) -> None:
-        """Begin a new search, whose history is all that this search has recorded."""
+        """Begin a new search, whose history is everything that this search has recorded."""
         records = self.records
         self._history = [run.name for run in runs]
         self._generation += 1
@@ -216,11 +216,11 @@ class Searching:
             )
         self.first = self._advance()
 
-    # ---- what the trials need, see `TrialRecords`
+    # ---- the interface `TrialRecords` for the trials
 
     @property
     def n_recorded(self) -> int:
-        """This search has recorded outcomes of no trial from this number on."""
+        """The number of the first trial without recorded outcomes, as for all later ones."""
         return self._n_recorded
 
     def propose(self, trial: int, point: SearchPoint) -> list[str]:
@@ -236,7 +236,7 @@ class Searching:
         return bool(self.proposed.points.kept(point))
 
     def own(self, index: int) -> tuple[str, Answer] | None:
-        """What this search has recorded of a setting."""
+        """The recorded outcome of a setting in this search."""
         return self.records.rows.get(index)
 
     def told_before(self, trial: int) -> list[int] | None:
@@ -244,7 +244,7 @@ class Searching:
         return self.records.told.get(trial)
 
     def known(self, trial: int, key: str) -> Answer | None:
-        """What other runs have recorded of a setting."""
+        """The recorded outcome of a setting in other runs."""
         return self.records.other(key) if self._resumes else None
 
     # ---- in the run
@@ -293,7 +293,7 @@ class Searching:
         self._n_left += len(todo)
         return todo
 
-    # ---- what is known of it
+    # ---- properties of the search
 
     def value_of(self, score: float) -> float:
         """The value of the first goal that has a score."""
@@ -306,7 +306,7 @@ class Searching:
 
     @property
     def n_expected(self) -> int:
-        """How many settings run in this run, as far as can be told now."""
+        """How many settings run in this run, as far as is known now."""
         assert self.proposed is not None
         trials = budget_of(self.strategy).get("trials")
         if self.trials.ending is not None or trials is None:
@@ -358,7 +358,7 @@ class Searching:
         goals = ", ".join(repr(goal.column) for goal in self.goals)
         if self.goals and self.trials.n_trials and self.is_over and not self.trials.n_scores:
             notes.append(
-                f"{type(self.strategy).__name__} had nothing to go by: no setting has a number as "
+                f"{type(self.strategy).__name__} could learn nothing: no setting has a number as "
                 f"its result {goals}"
             )
         n_wanted = int(budget_of(self.strategy).get("trials", 1))

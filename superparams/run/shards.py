@@ -4,7 +4,7 @@ Which settings belong to a shard follows from the size of the space and the numb
 So shards may run at the same time or one after the other, and a shard that is resumed has the same
 settings as before.
 
-Settings are dealt in rounds, as cards are: in each round, each of the n shards gets one of the next
+Settings are dealt in rounds, like cards: in each round, each of the n shards gets one of the next
 n settings. Each round begins with another shard. If all rounds began with shard 0, an axis of
 n points that varies fastest would give each shard only one of its points, perhaps the slow one.
 """
@@ -30,7 +30,8 @@ __all__ = [
 Shard = tuple[int, int]  # the number of the shard from 0, and how many shards there are
 
 SHARD: Final = "shard"  # in run.json
-# In a large space, neighbours are dealt together, so that a shard is some thousands of ranges.
+# In a large space, neighbours are dealt together, so that a shard has only some thousands of
+# ranges.
 _MOST_ROUNDS: Final = 8192
 # 2**64 divided by the golden ratio: multiples of it are spread evenly over all residues.
 _GOLDEN: Final = 0x9E3779B97F4A7C15

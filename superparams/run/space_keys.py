@@ -26,7 +26,7 @@ __all__ = [
 # More keys than this are not compared with what is recorded: that alone would take minutes, and
 # gigabytes.
 LARGEST_PLAN: Final = 20_000_000
-# Of a space larger than this, only what is recorded or asked for is looked up, if that is little.
+# In a space larger than this, only recorded or requested keys are looked up, if they are few.
 SMALL_SPACE: Final = 1 << 17
 MOST_LOOKED_UP: Final = 1 << 16
 
@@ -37,22 +37,22 @@ def is_sparse(keys: Keys, size: int, index: Index | None, part: int | None = Non
     Args:
         keys: The keys of the space.
         size: The number of its settings.
-        index: What is recorded; None if nothing is.
-        part: The number of settings that are compared, where they are only those of a shard.
+        index: The recorded outcomes; None if there are none.
+        part: The number of settings to compare; with a shard, the number of its settings.
     """
     recorded, n_compared = 0 if index is None else len(index), size if part is None else part
     is_little = recorded * 16 < n_compared and recorded <= MOST_LOOKED_UP
     if n_compared <= SMALL_SPACE or not is_little or not can_find(keys):
         return False
-    # What all shards have recorded is searched in all of the space, so the keys of one shard may
-    # cost less.
+    # Records of all shards would be looked up in the whole space, so comparing the keys of one
+    # shard may cost less.
     return (
         n_compared == size or n_compared > LARGEST_PLAN or keys.cost_of_find(recorded) < n_compared
     )
 
 
 def can_find(keys: Keys) -> bool:
-    """Whether keys can be looked up in a space; one long axis would be digested place by place."""
+    """Whether to look up keys in a space; with a long axis this would digest all of its points."""
     return keys.longest <= LARGEST_PLAN and keys.are_distinct
 
 

@@ -47,7 +47,7 @@ __all__ = [
     "status_of",
 ]
 
-# `valid` is not called for more settings than this, since it is code of the user.
+# `valid` is not called for more settings than this, since it is code of the user and may be slow.
 MOST_CALLS_OF_VALID: Final = 200_000
 # The keys of more settings than this are not compared: that would take seconds.
 MOST_KEYS: Final = 1_000_000
@@ -58,11 +58,11 @@ class DeclaredSpace:
     """The space of an experiment as its class declares it.
 
     Attributes:
-        space: An instance; None where the class cannot be made without arguments.
-        size: The number of its settings; None where it is not known.
-        is_exact: Whether `size` is that number, and not a number that it cannot exceed.
+        space: An instance; None if the class needs arguments.
+        size: The number of its settings; None if it is not known.
+        is_exact: Whether `size` is exact; otherwise it is an upper bound.
         why: Why its settings cannot be compared with the records; empty when they can.
-        keys: The keys of its settings, each once, 16 bytes each; None where they are not known.
+        keys: The different keys of its settings, 16 bytes each; None if they are not known.
         lookup: Finds keys in a space that is much larger than its records.
     """
 
@@ -91,7 +91,7 @@ class DeclaredSpace:
         return keys_in_space(self.lookup, index.keys)
 
     def has(self, keys: Sequence[str]) -> set[str]:
-        """The keys, of these, that settings of the space have; all if that is not known."""
+        """Those of these keys that belong to settings of the space; all if that is not known."""
         if self.lookup is not None:
             known_keys = self.lookup.find([key_of_text(key) for key in keys])
             return {key for key in keys if key_of_text(key) in known_keys}
@@ -134,19 +134,19 @@ class ExperimentStatus:
 
     @cached_property
     def current(self) -> CurrentCodes:
-        """The code as it is, and the recorded codes that are current."""
+        """The present code, and the recorded codes that count as current."""
         from superparams.store.staleness.current_codes import CurrentCodes
 
         return CurrentCodes(self.root, fingerprint(self.cls))
 
     @property
     def codes(self) -> list[str]:
-        """The fingerprints of the code as it is, then those of code accepted as equivalent."""
+        """The fingerprints of the present code, then those of code accepted as equivalent."""
         return self.current.codes
 
     @cached_property
     def results(self) -> Results:
-        """What is recorded; raises StoreError if nothing is."""
+        """The recorded results; raises StoreError if there are none."""
         from superparams.store.results import Results
 
         return Results.load(self.root, codes=self.codes, code=self.current.code, of=self.cls)
@@ -161,8 +161,8 @@ class ExperimentStatus:
     def declared(self) -> DeclaredSpace:
         """The space.
 
-        No factory is called for it, and `valid` only for spaces that are not large. Where the
-        comparison with the records would need more, `DeclaredSpace.why` says so.
+        No factory is called for it, and `valid` only for spaces that are not large. If the
+        comparison with the records needs more than that, `DeclaredSpace.why` says so.
         """
         return _compared(declared_space(self.cls), self._index)
 
@@ -171,7 +171,7 @@ class ExperimentStatus:
         """The number of settings of the space in each state.
 
         They are ``done``, ``stale`` (done by other code), ``failed``, ``killed``, ``timeout`` and
-        ``new``. Where the space cannot be compared, all settings that are recorded.
+        ``new``. If the space cannot be compared, all recorded settings count.
         """
         from superparams.run.recorded_counts import count_outcomes
 
@@ -187,7 +187,7 @@ class ExperimentStatus:
 
     @property
     def others(self) -> int:
-        """Settings that are recorded, but do not belong to the space."""
+        """The number of recorded settings that do not belong to the space."""
         from superparams.run.recorded_counts import number_of_others
 
         return 0 if self.declared.why else number_of_others(self._index, self.counts)
@@ -216,14 +216,14 @@ def status_of(cls: type[Experiment], results: Path) -> ExperimentStatus:
 def compared_space(
     cls: type[Experiment], words: Sequence[str] = (), *, root: Path
 ) -> DeclaredSpace:
-    """The space of an experiment, with the keys of its settings, however long that takes.
+    """The space of an experiment with the keys of its settings, which may take long.
 
-    Factories are called where keys need what they make.
+    Factories are called if keys depend on what they make.
 
     Args:
         cls: The experiment.
         words: Words such as ``C=100`` that change the space.
-        root: The folder of what is recorded of the experiment.
+        root: The folder of the experiment's results.
     """
     from superparams.store.table.index import read_index
 
@@ -296,7 +296,7 @@ def error_line(error: BaseException) -> str:
 
 
 def _fields_made_for_keys(space: Params, group: str = "") -> Iterator[str]:
-    """The fields whose factories would have to be called for the keys of a space."""
+    """The fields whose factories the keys of a space depend on."""
     held: dict[str, Any] = vars(space)
     for name, field in fields_of(type(space)).items():
         declared = declaration_on(space, field)

@@ -1,4 +1,4 @@
-"""The stopper of a run: which settings it compares, and what earlier runs of the same kind did."""
+"""The stopper of a run: which settings it compares, and what such runs did earlier."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Stopping:
         return {STOP: {"stopper": self.text, "selection": self.selection}}
 
     def same_runs(self, root: Path) -> list[str]:
-        """The names of the runs that stopped settings as this one would."""
+        """The names of the runs that stopped settings by the same rules as this run."""
         entry = self.manifest()[STOP]
         return [run.name for run in run_folders(root) if run.manifest().get(STOP) == entry]
 
@@ -76,8 +76,8 @@ def stopping_of(
         space: The settings.
         options: The options of the run.
         keys: The keys of the settings.
-        engine: What runs them; None where that is a pool of Python itself.
-        selection: Which settings they are, where they are not known beforehand.
+        engine: The engine of the run; None for a pool of Python itself.
+        selection: Identifies the settings, if they are not known beforehand.
 
     Raises:
         StrategyError: When neither the stopper nor the experiment has a goal, and for an attribute
@@ -106,7 +106,7 @@ def stopping_of(
         stopper = with_goal(goal_of(cls), cls.__name__)
     if selection is not None:
         return Stopping(stopper, selection)
-    only: Any = options.only  # keys are a selection of their own
+    only: Any = options.only  # a run of some keys compares only these
     digest = hashlib.blake2b(all_keys(keys, size).buffers()[1], digest_size=16)
     digest.update(b"" if only is None or isinstance(only, str) else "\n".join(only).encode())
     return Stopping(stopper, digest.hexdigest())

@@ -1,8 +1,8 @@
-"""Tells a search at its start what other runs have recorded, if the user wants that.
+"""Gives a search the records of other runs at its start, if the user wants that.
 
 The outcomes are those of settings that ran with the same code and have the fixed fields of the
-search. They are written to run.json, so a search that is resumed is told the same outcomes, and
-nothing newer.
+search. They are written to run.json, so a search that is resumed gets the same outcomes, and no
+newer ones.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _N_HINT: Final = 20  # rows that are looked at to decide whether the user gets a
 
 
 class WarmStart:
-    """The earlier outcomes that a search is told.
+    """The earlier outcomes that a search learns at its start.
 
     Args:
         space: What is searched.
-        strategy: Has the attribute `warm` if it is to be told earlier outcomes.
-        goals: The results that the strategy is told.
+        strategy: The strategy; its attribute `warm` says whether it learns earlier outcomes.
+        goals: The results that the strategy learns.
 
     Attributes:
         rows: The outcomes, the best one last; none before `begin`.
@@ -53,7 +53,7 @@ class WarmStart:
         self.rows: list[HistoryRow] = []
 
     def begin(self, runs: Sequence[RunFolder], root: Path, options: Mapping[str, Any]) -> list[str]:
-        """Take what the search was told when it began; a new search takes what is recorded now.
+        """Read the outcomes that the search learned when it began; a new search gets those of now.
 
         Args:
             runs: The runs of the search, oldest first.
@@ -61,7 +61,7 @@ class WarmStart:
             options: The options of `Results.load`.
 
         Returns:
-            A note, if there are earlier outcomes that the search is not told.
+            A note, if there are earlier outcomes that the search does not learn.
         """
         if self._is_on:
             pinned = next(filter(None, (_pinned_in(run, options["codes"]) for run in runs)), None)
@@ -124,7 +124,7 @@ class WarmStart:
 
 
 def _pinned_in(run: RunFolder, codes: Sequence[str]) -> tuple[list[HistoryRow]] | None:
-    """What a run was told at its start; None if it is no search, or ran with other code."""
+    """What a run learned at its start; None if it is no search, or ran with other code."""
     search = json_object(run.manifest().get(SEARCH))
     if WARM not in search or run.code() not in codes:
         return None

@@ -1,8 +1,8 @@
 """Starts the interpreter from which the workers of a first run come, while modules load.
 
 In a process that has not run anything yet, loading these modules takes longer than all the rest of
-a short run, and starting an interpreter for the workers takes about half as long. Both go on at the
-same time. So does the start of the process of a sampler.
+a short run, and starting an interpreter for the workers takes about half as long. So both are done
+at the same time, as is the start of the process of a sampler.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def run_all(space: Experiment, options: RunOptions) -> Results:
 def _collecting_later() -> Generator[None]:
     """A context in which modules load without the garbage collector.
 
-    What they make stays, and to look for garbage in it again and again takes a tenth of the time.
+    Their objects stay, and repeated garbage collections would take a tenth of the time.
     """
     if _LOOP in sys.modules or not gc.isenabled() or gc.get_freeze_count():
         yield
@@ -55,7 +55,7 @@ def _collecting_later() -> Generator[None]:
     try:
         yield
     finally:
-        gc.freeze()  # together, these two calls have it looked at only with all other old objects
+        gc.freeze()  # after these two calls, only a full collection looks at the new objects
         gc.unfreeze()
         gc.enable()
 
