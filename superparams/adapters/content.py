@@ -94,6 +94,8 @@ def same(a: Any, b: Any) -> bool:
     """
     if a is b:
         return True
+    if type(a) is type(b) and type(a) in _SCALARS:
+        return _same_plain(a, b)
     if is_truth(a) is not is_truth(b):
         return False
     adapter = adapter_of(a)

@@ -57,7 +57,7 @@ class Axis:
         return (
             len(self) == len(other)
             and (self.labels, self.zip, self.repeat) == (other.labels, other.zip, other.repeat)
-            and (self.points is other.points or all(map(same, self.points, other.points)))
+            and _same_points(self.points, other.points)
         )
 
     def __hash__(self) -> int:
@@ -104,6 +104,13 @@ class Axis:
             return f"[{', '.join(map(shorten, items))}]"
         first = ", ".join(shorten(items[i]) for i in range(5))
         return f"[{first}, ..., {shorten(items[len(items) - 1])}] ({len(items):,} points)"
+
+
+def _same_points(a: Sequence[object], b: Sequence[object]) -> bool:
+    """Whether as many points are the same, without a look at each number of a long range."""
+    if isinstance(a, range) and isinstance(b, range):
+        return a == b
+    return a is b or all(map(same, a, b))
 
 
 def _index_in_range(points: range, point: Any) -> int | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from superparams import Experiment, search
 from superparams.declare.keys import Keys
+from superparams.declare.presentation import given_fields
 from superparams.errors import RunError
 from superparams.outcomes.outcome import Outcome
 from superparams.run.plan import plan
@@ -106,6 +108,23 @@ def test_73_a_plan_holds_no_key_of_the_space(tmp_path: Path) -> None:
     assert [key.hex() for key in order.to_pylist()] == mine
     with pytest.raises(RunError, match="no setting of this space has that key"):
         plan(keys, SIZE, index, ["c1"], only=("0" * 32,))
+
+
+class Longest(Experiment):
+    x: int = search(range(1 << 62))
+    y: int = search(range(0, 1 << 62, 2))
+
+    def run(self) -> dict[str, int]:
+        return {"z": self.x}
+
+
+@pytest.mark.parametrize("x", [range(1 << 62), range((1 << 62) - 1), range(1, 1 << 62), [0, 1]])
+def test_73_a_range_is_compared_with_that_of_the_class(x: Sequence[int], tmp_path: Path) -> None:
+    """As a whole: it would take years to compare the numbers one by one."""
+    space = Longest(x=search(x), y=search(range(0, (1 << 62) - 1, 2)))
+    assert list(given_fields(space)) == ([] if x == range(1 << 62) else ["x"])
+    (row,) = space[1:2].run_all(1, results=tmp_path, progress=False)
+    assert (row["x"], row["y"], row["z"]) == (x[0], 2, x[0])
 
 
 def test_73_run_and_results_of_a_few(tmp_path: Path) -> None:
