@@ -34,7 +34,15 @@ from superparams.outcomes.cell_rows import (
 )
 from superparams.outcomes.columns import CODE, LEDGER_COLUMNS
 from superparams.outcomes.ipc_streams import encode_batch
-from superparams.outcomes.outcome import Columns, Outcome, Part, own_columns, parts
+from superparams.outcomes.outcome import (
+    Columns,
+    Outcome,
+    OwnColumn,
+    Part,
+    Repeated,
+    own_columns,
+    parts,
+)
 from superparams.outcomes.result_copies import Refused
 from superparams.outcomes.step_batches import encode_steps
 
@@ -196,17 +204,21 @@ def _plain_batch(columns: Columns) -> pa.RecordBatch | None:
         return None  # a name with a lone surrogate
 
 
-def _meta(own: Mapping[str, list[Any]]) -> list[pa.Array]:
+def _meta(own: Mapping[str, OwnColumn]) -> list[pa.Array]:
     """The arrays of `META`, and of codes; an outcome is one row here, its first."""
-    columns = {**own, "row": [0] * len(own["index"])}
-    arrays = [_meta_array(name, columns[name]) for name in META]
-    return [*arrays, plain_array(own[CODE], _CODE_FIELD.type)] if CODE in own else arrays
+    columns = {**own, "row": Repeated(0, len(own["index"]))}
+    arrays = [_meta_array(name, columns[name], META[name]) for name in META]
+    return [*arrays, _meta_array(CODE, own[CODE], _CODE_FIELD.type)] if CODE in own else arrays
 
 
-def _meta_array(name: str, values: list[Any]) -> pa.Array:
+def _meta_array(name: str, values: OwnColumn, form: pa.DataType) -> pa.Array:
+    if isinstance(values, Repeated):
+        if values.value is None:
+            return pa.nulls(values.size, form)
+        return pa.repeat(_meta_array(name, [values.value], form)[0], values.size)
     if name in ("error", "traceback"):
         values = [None if value is None else text(value).value for value in values]
-    return plain_array(values, META[name])
+    return plain_array(values, form)
 
 
 # ---- the general path

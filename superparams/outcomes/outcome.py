@@ -5,8 +5,9 @@ Nothing here needs Arrow: a worker that runs settings of plain types does not lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -59,13 +60,30 @@ class Outcome:
     carried_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A column with the same value in every row: most columns of most batches are of this kind."""
+
+    value: Any
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Any]:
+        return repeat(self.value, self.size)
+
+
+OwnColumn = list[Any] | Repeated
+
+
 class Columns(NamedTuple):
     """Outcomes whose parameters have the same names, and whose results have; all by columns.
 
     own: the other attributes of `Outcome`; results: nothing where no outcome has a result.
     """
 
-    own: dict[str, list[Any]]
+    own: dict[str, OwnColumn]
     params: dict[str, list[Any]]
     results: dict[str, list[Any]]
 
@@ -105,12 +123,20 @@ def parts(outcomes: Sequence[Outcome]) -> list[Part]:
     return [_by_columns(part) or part for part in (empty, full) if part]
 
 
-def own_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
+def own_columns(outcomes: Sequence[Outcome]) -> dict[str, OwnColumn]:
     """What they have beside parameters and results, by columns."""
-    columns = {name: list(map(attribute, outcomes)) for name, attribute in _ATTRIBUTES.items()}
+    columns = {name: _column(map(attribute, outcomes)) for name, attribute in _ATTRIBUTES.items()}
     if outcomes and outcomes[0].code is not None:
-        columns[CODE] = [outcome.code for outcome in outcomes]
+        columns[CODE] = _column(outcome.code for outcome in outcomes)
     return columns
+
+
+def _column(values: Iterable[Any]) -> OwnColumn:
+    column = list(values)
+    size = len(column)
+    if size and column[0] == column[-1] and column.count(column[0]) == size:
+        return Repeated(column[0], size)
+    return column
 
 
 def _by_columns(outcomes: list[Outcome]) -> Columns | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import re
 from pathlib import Path
 
@@ -65,6 +66,31 @@ def test_columns_come_back_as_the_outcomes_that_they_were() -> None:
     (part,) = parts(made)
     assert isinstance(part, Columns)
     assert part.rows() == made
+
+
+def test_a_value_of_every_row_takes_the_place_of_one() -> None:
+    made = [
+        Outcome(at, f"{at:032x}", "failed", {"x": at}, error="é", rank=7) for at in range(1_000)
+    ]
+    (part,) = parts(made)
+    assert isinstance(part, Columns)
+    assert part.rows() == made
+    assert len(pickle.dumps(part.own)) < len(pickle.dumps([(one.index, one.key) for one in made]))
+    (batch,) = decode(encode(made))
+    for name, expected in (("error", "é"), ("rank", 7), ("traceback", None), ("n_steps", 0)):
+        assert batch.column(name).to_pylist() == [expected] * len(made)
+        assert batch.column(name).type == META[name]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_row_that_differs_keeps_its_value(place: int) -> None:
+    made = [Outcome(at, f"{at:032x}", "done", {"x": at}, {"y": at}) for at in range(3)]
+    made[place].peak_memory = 5
+    (part,) = parts(made)
+    assert isinstance(part, Columns)
+    assert [one.peak_memory for one in part.rows()] == [one.peak_memory for one in made]
+    (batch,) = decode(encode(made))
+    assert batch.column("peak_memory").to_pylist() == [one.peak_memory for one in made]
 
 
 def test_the_page_on_ledgers_has_the_list() -> None:
