@@ -269,6 +269,11 @@ class RowMaker:
         if not self._is_plain:
             self._cells = {n: x for n, x in self._cells.items() if n not in self._axes}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether no code of the user, such as a ``derive``, makes the columns of a setting."""
+        return self._is_plain
+
     def maker(self) -> Callable[[Any], dict[str, Any]]:
         """The function that gives the columns of a setting; it raises what a derived field does."""
         cells, axes = self._cells, self._axes

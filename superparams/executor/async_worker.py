@@ -14,6 +14,7 @@ from superparams.declare.experiment import Experiment
 from superparams.errors import Stopped
 from superparams.executor.event_loop import OwnLoop, end_tasks, tasks_of_setting
 from superparams.executor.worker import Worker
+from superparams.identity.digests.digest import key_text
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
 from superparams.outcomes.return_checks import heed_answer
@@ -50,10 +51,10 @@ class AsyncWorker(Worker):
     async def run_async(self, index: int, attempt: int = 1) -> Outcome:
         """Run one setting in the loop that runs; see `Worker.run`."""
         started, clock_start = time.time(), time.perf_counter()
-        result = error = trace = kept_steps = None
+        result = error = trace = None
         params: dict[str, Any] | None = None
         status: Status = "done"
-        key, steps, n_steps = self._program.keys[index], self._steps, 0
+        key, steps = self._key(index), self._steps
         tasks = self.tasks = WeakSet()
         try:
             if not self._is_set_up:
@@ -91,15 +92,17 @@ class AsyncWorker(Worker):
                 error, trace = self._failure(raised)
         seconds = time.perf_counter() - clock_start
         steps.attempt = None
-        carried = 0.0
-        if steps.is_used:
-            end = steps.end(status, result, seconds, (index, key, attempt, clock_start))
-            status, result, seconds, n_steps, kept_steps, carried = end
         with suppress(asyncio.CancelledError):
             await end_tasks(tasks)
         self._fork_guard.check(self._run_label)
-        place = (index, key, attempt, started, seconds, carried)
-        return self._outcome(place, status, params, result, error, trace, n_steps, kept_steps)
+        if params is None:
+            params = self._program.row(index)
+        text, rank = key_text(key), self._place.rank
+        outcome = Outcome(
+            index, text, status, params, result, error, trace, started, seconds, rank, attempt
+        )
+        self._complete(outcome, (index, key, attempt, clock_start))
+        return outcome
 
     async def set_up(self) -> None:
         """Call `setup` once, before the first setting; see `Worker`."""

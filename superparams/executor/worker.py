@@ -32,7 +32,6 @@ from superparams.identity.digests.digest import key_text, seed_of
 from superparams.outcomes.outcome import Outcome, Status
 from superparams.outcomes.result_copies import checked, frozen
 from superparams.outcomes.return_checks import called
-from superparams.outcomes.step import Step
 from superparams.space.groups import is_open
 
 if TYPE_CHECKING:
@@ -91,9 +90,12 @@ class Worker:
             self._generators.enter()
         self._row = program.rows.maker()
         self._layout = layout = layout_of(program.space) if is_open(program.space) else None
-        self._point: Callable[[int], Any] = (lambda _: ()) if layout is None else layout.point
+        self._point: Callable[[int], Any] = (lambda _: ()) if layout is None else layout.getter()
+        self._key = program.keys.getter()
         # Whether a setting gets copies of mutable values, or has a `__post_init__`.
         self._needs_hand_over = layout is None or layout.make is not layout.bare
+        # Whether code of the user runs before `run`, for the setting or for its columns.
+        self._is_made_by_user = self._needs_hand_over or not program.rows.is_plain
 
     def move_to(self, place: Place) -> None:
         """Have another rank from now on, as the workers of executors have for each chunk."""
@@ -112,10 +114,10 @@ class Worker:
             KeyboardInterrupt: After Ctrl-C, and when the user leaves the debugger.
         """
         started, clock_start = time.time(), time.perf_counter()
-        result = error = trace = kept_steps = None
+        result = error = trace = None
         params: dict[str, Any] | None = None
         status: Status = "done"
-        key, steps, n_steps = self._program.keys[index], self._steps, 0
+        key, steps = self._key(index), self._steps
         try:
             if not self._is_set_up:
                 try:
@@ -124,14 +126,18 @@ class Worker:
                     started, clock_start = time.time(), time.perf_counter()
             point = self._point(index)
             setting = self._setting(point, key)
-            params = self._row_if_known(setting)
-            if self._needs_hand_over:
-                self._hand_over(setting, point)
-            self._fork_guard.check_after(0.0, self._run_label)
+            if self._is_made_by_user:
+                params = self._row_if_known(setting)
+                if self._needs_hand_over:
+                    self._hand_over(setting, point)
+                self._fork_guard.check_after(0.0, self._run_label)
+            else:
+                params = self._row(setting)
             steps.attempt = index, key, attempt, clock_start
-            if type(result := setting.run()) is GeneratorType:
+            result = setting.run()
+            if type(result) is GeneratorType:
                 result = steps.run_through(setting, cast("Steps", result))
-            result = frozen(checked(type(setting), result))
+            result = frozen(result if type(result) is dict else checked(type(setting), result))
             if params is None:
                 params = self._row(setting)
         except BaseException as raised:  # SystemExit too, which must not end the worker
@@ -142,49 +148,28 @@ class Worker:
                 error, trace = self._failure(raised)
         seconds = time.perf_counter() - clock_start
         steps.attempt = None
-        carried = 0.0
-        if steps.is_used:
-            end = steps.end(status, result, seconds, (index, key, attempt, clock_start))
-            status, result, seconds, n_steps, kept_steps, carried = end
         self._fork_guard.check_after(seconds, self._run_label)
-        place = (index, key, attempt, started, seconds, carried)
-        return self._outcome(place, status, params, result, error, trace, n_steps, kept_steps)
-
-    def _outcome(
-        self,
-        place: tuple[int, int, int, float, float, float],
-        status: Status,
-        params: dict[str, Any] | None,
-        result: object,
-        error: str | None,
-        trace: str | None,
-        n_steps: int,
-        kept_steps: list[Step] | None,
-    ) -> Outcome:
-        """The outcome of a setting.
-
-        place: its index, key, attempt, begin and seconds, and how many of these are of earlier
-        attempts.
-        """
-        index, key, attempt, started, seconds, carried = place
-        return Outcome(
-            index,
-            key_text(key),
-            status,
-            self._program.row(index) if params is None else params,
-            result,
-            error,
-            trace,
-            started,
-            seconds,
-            self._place.rank,
-            attempt,
-            n_steps=n_steps,
-            code=None if self._codes is None else self._codes.at(index),
-            stopped_by=self._stopper if status == "stopped" else None,
-            steps=kept_steps,
-            carried_seconds=carried,
+        if params is None:
+            params = self._program.row(index)
+        text, rank = key_text(key), self._place.rank
+        outcome = Outcome(
+            index, text, status, params, result, error, trace, started, seconds, rank, attempt
         )
+        if self._codes is not None or steps.is_used:
+            self._complete(outcome, (index, key, attempt, clock_start))
+        return outcome
+
+    def _complete(self, outcome: Outcome, attempt: Attempt) -> None:
+        """Add to an outcome what the steps of its setting tell, and the code of the setting."""
+        if self._steps.is_used:
+            end = self._steps.end(outcome.status, outcome.result, outcome.seconds, attempt)
+            outcome.status, outcome.result, outcome.seconds = end.status, end.result, end.seconds
+            outcome.n_steps, outcome.steps = end.n_steps, end.kept
+            outcome.carried_seconds = end.carried_seconds
+            if outcome.status == "stopped":
+                outcome.stopped_by = self._stopper
+        if self._codes is not None:
+            outcome.code = self._codes.at(outcome.index)
 
     def _open_checkpoint(self, attempt: Attempt, steps: list[CarriedStep]) -> SettingCheckpoint:
         from superparams.executor.setting_checkpoint import SettingCheckpoint  # few need it

@@ -256,7 +256,7 @@ class _WorkerProcess:
             if log is not None:
                 outcome.log_start = log
                 outcome.log_end = log = output.mark()
-            if retries.allows(outcome.status, outcome.attempt):
+            if outcome.status != "done" and retries.allows(outcome.status, outcome.attempt):
                 self._again.append(index)
             else:
                 self._batch.append(outcome)
@@ -272,15 +272,15 @@ class _WorkerProcess:
         outcome = self._attempt(index, attempt, log)
         if outcome.seconds < _NOTHING and outcome.status == "done":
             self._is_checked = False
-        else:
-            was_checked, self._is_checked = self._is_checked, True
-            if self._output.is_closed():
-                self._output.repair()
-                if not was_checked and outcome.seconds < _QUICK:
-                    # Not this one but one just before it may have closed the standard files, which
-                    # cost this one its output, or put that into a file that it opened.
-                    self._refresh()
-                    outcome = self._attempt(index, attempt, log)
+            return outcome
+        was_checked, self._is_checked = self._is_checked, True
+        if self._output.is_closed():
+            self._output.repair()
+            if not was_checked and outcome.seconds < _QUICK:
+                # Not this one but one just before it may have closed the standard files, which
+                # cost this one its output, or put that into a file that it opened.
+                self._refresh()
+                outcome = self._attempt(index, attempt, log)
         while self._retries.allows_at_once(outcome.status, outcome.attempt):
             self._refresh()
             outcome = self._attempt(index, outcome.attempt + 1, log)
