@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
 from superparams.executor.engines.contract import Options
 from superparams.executor.engines.option_fields import BadValue
@@ -87,12 +88,30 @@ class ShardWord(click.ParamType):  # type: ignore[type-arg]  # generic from clic
 class EngineWord(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
     """The name of an engine: one of ours, or one that an installed package registers."""
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """All names, for the help."""
+        return f"[{'|'.join(_engine_names())}]"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The name."""
-        scheme = str(value).partition("://")[0]  # of an address, as in dask://host:8786
-        if scheme not in get_args(EngineName) and scheme in registered_names():
+        if value in get_args(EngineName):
             return value
-        return cast("str", super().convert(value, param, ctx))
+        scheme = str(value).partition("://")[0]  # of an address, as in dask://host:8786
+        if scheme in registered_names():
+            return value
+        names = ", ".join(map(repr, _engine_names()))
+        self.fail(f"{str(value)[:SHOWN]!r} is not one of {names}.", param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """All names that begin so."""
+        names = [name for name in _engine_names() if name.startswith(incomplete)]
+        return [*map(CompletionItem, names)]
+
+
+def _engine_names() -> list[str]:
+    return [*get_args(EngineName), *registered_names()]
 
 
 # What flags of a type have in common, by the type as `RunOptions` and `Processes` write it.

@@ -103,3 +103,16 @@ def test_the_command_finds_it(tmp_path: Path, installed: Path) -> None:
     wrong = project.run("squares", "--engine", "warp", env=env)
     assert wrong.code == 2
     assert "'warp' is not one of" in wrong.err
+
+
+def test_the_command_names_the_engines_of_packages(tmp_path: Path, installed: Path) -> None:
+    text = "from superparams import Experiment\n\nclass Once(Experiment):\n    def run(self): ...\n"
+    project = Project(tmp_path / "project").write({"experiments/once.py": text})
+    env = {"PYTHONPATH": str(installed)}
+    shown = project.run("once", "--help", env=env)
+    assert "[serial|threads|asyncio|processes|dask|" in "".join(shown.out.split())
+    assert "helpers" in shown.out
+    wrong = project.run("once", "--engine", "helpesr", env=env)
+    assert wrong.code == 2
+    assert "'helpesr' is not one of 'serial', " in wrong.err
+    assert "'helpers'" in wrong.err
