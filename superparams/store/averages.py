@@ -1,4 +1,4 @@
-"""Averages of results over repetitions: one row for all settings that differ in nothing else."""
+"""Averages of results over repetitions: one row for settings that differ only in these."""
 
 from __future__ import annotations
 
@@ -64,11 +64,12 @@ class Averages(WholeTable):
         return self._table
 
     def best(self, column: str | None = None, mode: Mode | None = None) -> dict[str, Any]:
-        """The row with the largest or smallest average of a column; NaN and null do not count.
+        """The row with the largest or smallest average of a column, ignoring NaN and null.
 
         Args:
-            column: The column; without it that of the experiment's goal.
-            mode: ``"max"`` or ``"min"``; without it as the goal says of this column, or ``"max"``.
+            column: The column; None for that of the experiment's goal.
+            mode: ``"max"`` or ``"min"``; None for the mode of the goal if it has this column, else
+                ``"max"``.
 
         Raises:
             StoreError: When no row has a value, and without a column where there is no goal.
@@ -76,7 +77,7 @@ class Averages(WholeTable):
         if not len(self) and self._n_stale:
             rows = counted(self._n_stale, "row")
             raise StoreError(
-                f"there are no averages of rows of the code as it is now; {rows} of other code "
+                f"there are no averages of rows of the current code; {rows} of other code "
                 f"{'was' if self._n_stale == 1 else 'were'} left out: take average(stale=True), "
                 "run the experiment again, or accept_stale()"
             )
@@ -255,7 +256,7 @@ def _is_number(form: pa.DataType) -> bool:
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[Any, Any]:
-    """Numbers as they are, and as floats; a bool counts as 0 or 1."""
+    """Numbers unchanged, and as floats; a bool counts as 0 or 1."""
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.int64())
     return column, pc.cast(column, pa.float64(), safe=False)

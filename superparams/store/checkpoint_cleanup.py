@@ -1,4 +1,4 @@
-"""Which checkpoints of an experiment no setting will take up any more."""
+"""Finds the checkpoints of an experiment from which no setting will resume."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _DONE = 0  # the place of the status
 
 @dataclass(frozen=True)
 class CheckpointCleanup:
-    """Selects the folders of checkpoints that go.
+    """Selects the folders of checkpoints to remove.
 
-    A checkpoint stays for a setting of the space that is not done by the code as it is, if it is
-    of that code.
+    A checkpoint of the current code stays if its setting is in the space and is not done by this
+    code.
 
     Attributes:
         root: The folder of the experiment.
-        codes: The codes as they are, and those that were accepted; empty if they are not known.
+        codes: The current codes, and those accepted as equivalent; empty if they are not known.
         in_space: Returns which keys belong to the space.
     """
 
@@ -37,15 +37,15 @@ class CheckpointCleanup:
     in_space: Callable[[Sequence[str]], set[str]]
 
     def unneeded(self, before: Index, after: Index, reasons: list[str]) -> list[Path]:
-        """The folders that go.
+        """The folders to remove.
 
         Args:
-            before: The newest outcomes as they are.
-            after: The newest outcomes once those are taken out that go.
-            reasons: Takes a note if all stay.
+            before: The newest outcomes now.
+            after: The newest outcomes after the removal.
+            reasons: Gets a note if all folders stay.
         """
         if not self.codes:
-            reasons.append("checkpoints: the code as it is now is not known")
+            reasons.append("checkpoints: the current code is not known")
             return []
         folders = [path for of_key in self._of_keys() for path in _folders_in(of_key)]
         keys = list(dict.fromkeys(path.parent.name for path in folders))
@@ -66,7 +66,7 @@ class CheckpointCleanup:
         return [path for path in folders if not stays(path)]
 
     def left_over(self) -> list[Path]:
-        """What an earlier removal left."""
+        """Folders that an earlier removal did not finish."""
         folders = _folders_in(self.root / CHECKPOINTS)
         return [path for path in folders if path.name.startswith(REMOVED)]
 
@@ -82,7 +82,7 @@ def _folders_in(folder: Path) -> Iterator[Path]:
 
 
 def _recorded(keys: Sequence[str], index: Index) -> dict[str, tuple[int, str | None]]:
-    """The status and the code of the newest outcome of those that have one."""
+    """The status and the code of the newest outcome of each key that has one."""
     places = pc.index_in(keys_of(keys), value_set=index.keys)
     outcomes: dict[str, tuple[int, str | None]] = {}
     for key, place in zip(keys, places.to_pylist(), strict=True):

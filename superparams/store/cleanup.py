@@ -1,8 +1,8 @@
 """Removes what an experiment's folder no longer needs.
 
-The folder of the run that made a newest outcome stays, with ledger, logs and source. A folder that
-goes is first renamed, so that no half of it is ever taken for a run, and then removed. No link is
-followed, and nothing outside the experiment's folder is touched.
+The folder of a run that made a newest outcome stays, with ledger, logs and source. Other folders
+are renamed before they are removed, so that a partly removed folder is never taken for a run. No
+link is followed, and nothing outside the experiment's folder is touched.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from superparams.store.table.merge import NotWritten, compact
 
 __all__ = ["Cleaning", "InSpace", "plan_cleaning"]
 
-# Which of these keys belong to the space as it is declared.
+# Which of these keys belong to the declared space.
 InSpace = Callable[[Sequence[str]], set[str]]
 _REMOVED = ".removed-"
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -46,17 +46,17 @@ class Cleaning:
 
     Attributes:
         root: The experiment's folder.
-        runs: Runs whose folder goes.
-        settings: Folders of settings that go.
-        checkpoints: Folders of checkpoints that go.
+        runs: Runs whose folders are removed.
+        settings: Folders of settings to remove.
+        checkpoints: Folders of checkpoints to remove.
         left_over: Files that killed processes left.
-        outcomes: How many settings lose the outcome that counts.
-        uncovered: For how many of these an older outcome counts again.
-        whole: Whether all of the experiment's folder goes.
-        size: The bytes of all that.
+        outcomes: How many settings lose their newest outcome.
+        uncovered: How many of these have an older outcome, which then counts again.
+        whole: Whether the experiment's folder itself is removed.
+        size: The total size in bytes.
         kept: Notes on what stays, and why.
-        exclusions: The outcomes that are taken out.
-        run_names: The runs that there were when this was planned.
+        exclusions: The outcomes to exclude.
+        run_names: The runs at the time of this plan.
     """
 
     root: Path
@@ -79,7 +79,7 @@ class Cleaning:
         return not (self.whole or paths or self.outcomes)
 
     def carry_out(self) -> None:
-        """Remove it.
+        """Remove everything that is planned.
 
         Raises:
             StoreError: When a run began meanwhile, or something cannot be removed.
@@ -118,11 +118,11 @@ def plan_cleaning(
 
     Args:
         root: The experiment's folder.
-        codes: Fingerprints of the code as it is, and of code accepted as equivalent.
+        codes: Fingerprints of the current code, and of code accepted as equivalent.
         in_space: Returns which keys belong to the space: their folders may hold checkpoints.
-        stale: Whether the outcomes by other code go.
-        failed: Whether the outcomes that are not done go.
-        whole: Whether everything goes.
+        stale: Whether to remove outcomes by other code.
+        failed: Whether to remove outcomes that are not done.
+        whole: Whether to remove everything.
         code_now: For checkpoints, returns `codes` if these were not given; nothing if not known.
 
     Raises:
@@ -136,7 +136,7 @@ def plan_cleaning(
     run_names = _run_names(root)
     if whole:
         return Cleaning(root, whole=True, size=size_of(root), run_names=run_names)
-    with contextlib.suppress(NotWritten):  # a plan is possible all the same
+    with contextlib.suppress(NotWritten):  # a plan is possible nevertheless
         compact(root)
     before = read_index(root)
     exclusions = _exclusions(before, codes if stale else None, failed)
@@ -172,9 +172,9 @@ def _paths(runs: Iterable[RunFolder], *more: Iterable[Path]) -> list[Path]:
 
 
 def _exclusions(index: Index, codes: Sequence[str] | None, failures: bool) -> Exclusions:
-    """What is taken out: failures, and all that was not made by `codes`, if these are given.
+    """The outcomes to exclude: failures, and outcomes that `codes`, if given, did not make.
 
-    Outcomes of code that is not known stay.
+    Outcomes of unknown code stay.
     """
     if codes is None:
         return Exclusions(failures=failures)
@@ -186,7 +186,7 @@ def _exclusions(index: Index, codes: Sequence[str] | None, failures: bool) -> Ex
 
 
 def _excluded(index: Index, exclusions: Exclusions) -> pa.Array:
-    """A mask of the settings whose newest outcome is taken out."""
+    """A mask of the settings whose newest outcome is excluded."""
     places = [place for place, name in enumerate(index.runs) if name in exclusions.runs]
     mask = pc.is_in(index.run, value_set=plain_array(places, pa.int64()))
     if exclusions.codes:
@@ -197,7 +197,7 @@ def _excluded(index: Index, exclusions: Exclusions) -> pa.Array:
     return mask
 
 
-# ---- what goes
+# ---- what is removed
 
 
 def _superseded_runs(root: Path, index: Index, reasons: list[str]) -> Iterator[RunFolder]:
@@ -224,7 +224,7 @@ def _run_folders(root: Path, reasons: list[str] | None = None) -> Iterator[RunFo
 def _unrecorded_settings(
     root: Path, before: Index, after: Index, in_space: InSpace, reasons: list[str]
 ) -> Iterator[Path]:
-    """Folders of settings of which nothing is recorded any more, and nothing is to come."""
+    """Folders of settings without a recorded outcome, now and in future runs."""
     folder = root / "settings"
     paths = {x.name: x for x in _entries(folder) if _KEY.fullmatch(x.name) and _is_folder(x)}
     if folder.is_symlink() and next(folder.iterdir(), None):
@@ -235,7 +235,7 @@ def _unrecorded_settings(
     if _running(root):
         reasons.append("folders of settings: a run is going on")
         return
-    # Of these, nothing was recorded yet: they may hold what the next run takes up from.
+    # Nothing was recorded of these yet, so the next run may resume from their files.
     unfinished = in_space(_not_recorded(keys, before))
     yield from (paths[key] for key in keys if key not in unfinished)
 

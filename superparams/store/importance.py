@@ -81,7 +81,7 @@ class Importance(WholeTable):
 
 
 class RankedFields(RowsByCode):
-    """Rows of which can be told how much each field matters for a result."""
+    """Rows that can tell how much each field matters for a result."""
 
     root: Path
     of: Any
@@ -127,7 +127,7 @@ class RankedFields(RowsByCode):
         finite value count. Rows of other code do not, as in `best`. Derived fields are left out.
 
         Args:
-            column: A column of numbers; without it that of the `goal`.
+            column: A column of numbers; None for that of the `goal`.
             stale: Whether rows of other code count, too.
 
         Raises:
@@ -215,7 +215,7 @@ class _Settings(NamedTuple):
     values: pa.Array
 
     def with_field(self, mask: pa.Array | None) -> _Settings:
-        """Those that a mask selects."""
+        """The settings that a mask selects."""
         if mask is None:
             return self
         factors = {name: _selected(x, mask) for name, x in self.factors.items()}
@@ -261,7 +261,7 @@ def _settings(rows: Rows, fields: Sequence[str], column: str) -> _Settings:
 
 
 def _owners(rows: Rows, table: pa.Table, fields: Sequence[str]) -> dict[str, pa.Array | None]:
-    """Which rows have each field; a cell with a value tells it where the run did not record it."""
+    """Which rows have each field, by the records of the run, or else by the cells with a value."""
     owners = FieldOwners(rows)
     masks: dict[str, pa.Array | None] = dict.fromkeys(fields)
     for name in fields:
@@ -307,21 +307,21 @@ def _partition(factor: Factor) -> bytes:
 
 
 def _centred(values: pa.Array) -> pa.Array:
-    """The values relative to their mean; zeros where they differ by rounding alone."""
+    """The values relative to their mean; zeros if they differ only by rounding."""
     centred = pc.subtract(values, pc.mean(values))
     spread = pc.max(pc.abs(centred)).as_py()
     return pc.multiply(centred, plain_scalar(0.0 if spread < 1e-14 else 1.0, pa.float64()))
 
 
 def _taken(factor: Factor, places: pa.Array) -> Factor:
-    """The same factor of some settings, among which are all of its values."""
+    """The factor of some settings, which have all of its values."""
     ranks = None if factor.ranks is None else factor.ranks.take(places)
     ranks = None if ranks is None else pc.rank(ranks, sort_keys="ascending", tiebreaker="min")
     return Factor(factor.codes.take(places), factor.size, ranks)
 
 
 def _selected(factor: Factor, mask: pa.Array) -> Factor:
-    """The same factor of some settings, with numbers for those of its values that are left."""
+    """The factor of some settings, renumbered for the values that are left."""
     left = factor_of(factor.codes.filter(mask))
     ranks = None if factor.ranks is None else factor.ranks.filter(mask)
     ranks = None if ranks is None else pc.rank(ranks, sort_keys="ascending", tiebreaker="min")

@@ -35,7 +35,7 @@ def is_plain(path: Path) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether a file may be readable another time, since an error is not about its content.
+    """Whether a file may be readable later, since an error does not concern its content.
 
     For example missing permissions, an input/output error, and a limit of open files.
     """

@@ -1,4 +1,4 @@
-"""Results: the table of an experiment as a person or a program takes it further."""
+"""Results: the table of an experiment, for people and programs."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
 
     @cached_property
     def steps(self) -> StepTable:
-        """What the settings of these rows recorded while they ran; `steps(row)` is of one of them.
+        """The steps of the settings of these rows; `steps(row)` has those of one row.
 
         See `superparams.store.step_table.StepTable`.
         """
@@ -233,8 +233,9 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         `stale` results, or the current code is not known.
 
         Args:
-            column: The column; without it that of the `goal`.
-            mode: ``"max"`` or ``"min"``; without it as the goal says of this column, or ``"max"``.
+            column: The column; None for that of the `goal`.
+            mode: ``"max"`` or ``"min"``; None for the mode of the goal if it has this column, else
+                ``"max"``.
             stale: Whether rows of other code count, too.
 
         Raises:
@@ -266,7 +267,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
     def averages_of_rows(
         self, rows: pa.Table, over: Sequence[str] = (), *, stale: bool = False
     ) -> Averages:
-        """As `average`, of some of these rows.
+        """Do the same as `average` with some of these rows.
 
         Args:
             rows: The rows, with all columns and with the column `stale_name`.
@@ -306,13 +307,14 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
     def has_field(self, name: str) -> pa.Array:
         """Whether each row's setting has a field: alternatives have fields of their own.
 
-        Without it the cell is null, as it is where the field is None. Null here for rows whose run
-        did not record that, as older ones, and for a column that is no parameter.
+        A setting without the field has a null cell, and so has a setting whose field is None. The
+        answer is null for rows whose run did not record this, such as old ones, and for a column
+        that is no parameter.
         """
         return FieldOwners(self._rows).has(self._existing(name))
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """The values of a column; the others are not read for that."""
+        """The values of a column; other columns are not read."""
         return self._rows.columns(self._existing(name)).column(0)
 
     def _existing(self, name: str) -> str:
@@ -331,7 +333,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
             results.goal = self.goal
         return results
 
-    # ---- where a row comes from
+    # ---- the origin of a row
 
     def row(self, key: str) -> Row:
         """The (first) row of a setting, by its key or the beginning of its key."""

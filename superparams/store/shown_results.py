@@ -21,7 +21,7 @@ WIDTH = 120  # characters, where there is no terminal
 
 
 class ShownResults:
-    """Results that people look at."""
+    """The methods by which results show themselves."""
 
     _rows: Rows
 

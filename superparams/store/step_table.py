@@ -1,4 +1,4 @@
-"""The table of steps: what settings recorded while they ran, beside their parameters."""
+"""The table of steps: the rows that settings recorded while they ran, with their parameters."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _is_last_of_moment(steps: pa.Table) -> pa.Array:
     )
     following = [*moments[1:], None]
     last = [x != y for x, y in zip(moments, following[: len(moments)], strict=True)]
-    return pa.array(last, pa.bool_())  # named: of no steps it would be null, which filters nothing
+    return pa.array(last, pa.bool_())  # without the type, no steps would give null
 
 
 def _labels(params: Iterable[str], fields: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How much of the variance of a result each field accounts for.
+"""The share of each field in the variance of a result.
 
 The settings all have the same weight. On a full grid the shares are exact. The share of a field
 *alone* is the variance of the means of its values, and its *total* share is the variance that is
@@ -9,8 +9,8 @@ models", 1996).
 Samples and grids with gaps get an estimate. The values of a range are put into bins of equally many
 settings. An additive model, with a number for each bin, is fitted by least squares (Buja, Hastie
 and Tibshirani, "Linear smoothers and additive models", 1989). Its terms are the shares alone. Pairs
-of fields then explain a part of what is left. From each term the part is taken away that noise
-would explain as well (Kelley, "An unbiased correlation ratio measure", 1935). Nothing is random.
+of fields then explain a part of what is left. From each term, the part that noise would explain as
+well is subtracted (Kelley, "An unbiased correlation ratio measure", 1935). Nothing is random.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["Factor", "Share", "factor_of", "mean_by", "numbered_rows", "variance
 MOST_BINS: Final = 20
 MOST_SWEEPS: Final = 200  # of the additive model
 CLOSE: Final = 1e-10  # relative to the spread of the result
-DIGITS: Final = 9  # of a share; what is beyond them is rounding
+DIGITS: Final = 9  # of a share; values beyond them are due to rounding
 NOISE: Final = 3.0  # standard deviations by which a pair must exceed noise
 
 
@@ -178,12 +178,12 @@ def _binned(factors: Sequence[Factor], n_settings: int) -> list[Factor]:
 
 
 def _spare(factors: Sequence[Factor], n_settings: int) -> int:
-    """How many more settings there are than numbers to fit."""
+    """The number of settings minus the number of fitted parameters."""
     return n_settings - 1 - sum(factor.size - 1 for factor in factors)
 
 
 def _in_bins(factor: Factor, most: int, n_bins: int) -> Factor:
-    """The factor with at most `most` values: as it is, or in bins."""
+    """The factor with at most `most` values, in bins if it has more."""
     if factor.size <= most:
         return factor
     if factor.ranks is None:
@@ -196,7 +196,7 @@ def _in_bins(factor: Factor, most: int, n_bins: int) -> Factor:
 
 
 def _most_frequent(factor: Factor, n_bins: int) -> Factor:
-    """The most frequent values, and one for all others."""
+    """The most frequent values, and one common value for all others."""
     counts = _counts(factor)
     order = sorted(range(factor.size), key=lambda code: (-counts[code], code))
     bins = dict(zip(order, range(n_bins - 1), strict=False))

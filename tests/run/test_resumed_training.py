@@ -285,7 +285,7 @@ def test_clean_knows_which_checkpoints_are_wanted(tmp_path: Path) -> None:
     assert "2 checkpoints that" in command(tmp_path, *words, "--stale")
     assert run_it() == 3
     path.unlink()
-    assert "checkpoints: the code as it is now is not known" in command(tmp_path, *words)
+    assert "checkpoints: the current code is not known" in command(tmp_path, *words)
     assert len(list(tmp_path.glob("r/*/checkpoints/*/*"))) == 3
 
 

@@ -140,7 +140,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path, project: Proje
         made.restore(project.folder)
     assert (tmp_path / "mine" / "work").read_text() == "a year of it"
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["work"]
-    with pytest.raises(StoreError, match="cannot bring the code back"):
+    with pytest.raises(StoreError, match="cannot restore the code"):
         made.restore(tmp_path / "mine" / "work")
     (tmp_path / "empty").mkdir()
     assert made.restore(str(tmp_path / "empty")) == tmp_path / "empty"

@@ -237,7 +237,7 @@ class TestSeveralCodes:
         run(tmp_path, range(1), "aa1")
         (unknown,) = (one for one in loaded(tmp_path).changes() if one.code is None)
         assert (unknown.settings, unknown.parts) == (2, None)
-        assert "what it was is not kept any more" in str(unknown)
+        assert "its text is no longer kept" in str(unknown)
         assert [row["x"] for row in loaded(tmp_path).accept_stale().stale] == [1, 2]
 
     def test_a_run_that_was_killed_before_it_kept_its_text(self, tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ class TestTheRecord:
 
     def test_a_folder_that_may_not_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "accepted.jsonl").mkdir()
-        with pytest.raises(StoreError, match=r"cannot record in .*accepted\.jsonl"):
+        with pytest.raises(StoreError, match=r"cannot record the acceptance in .*accepted\.jsonl"):
             accept(tmp_path, "c1", "c2")
 
 

@@ -1,4 +1,4 @@
-"""Outcomes that do not count any more: ignored when ledgers are read, or removed from them.
+"""Outcomes that no longer count: ignored when ledgers are read, or removed from them.
 
 Nothing else ever changes a ledger, and outcomes are removed only when a user asks for it. The new
 file is written beside the old one and then renamed, so a reader finds either of them. The remaining

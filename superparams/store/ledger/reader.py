@@ -117,8 +117,8 @@ def read(folder: Path, *, growing: bool = False) -> Iterator[pa.RecordBatch]:
 
     Args:
         folder: The folder of the ledger.
-        growing: Whether the run is in progress, so that a message that is cut off at the end is
-            still being written, and no damage.
+        growing: Whether the run is in progress. Then an incomplete message at the end is still
+            being written, and is not damage.
     """
     for path in ledger_files(folder):
         for entry in read_file(path, growing=growing):
@@ -130,7 +130,7 @@ def read_file(
 ) -> Iterator[Entry]:
     """The valid batches of one file, in the order in which they were written; see `read`.
 
-    damaged: Gets the path when something had to be left out; start: the end of an earlier entry.
+    damaged: Gets the path if a part was left out; start: the end of an earlier entry.
     """
     try:
         file = open_plain(path)
@@ -145,7 +145,7 @@ def read_file(
 
 
 class LedgerReader:
-    """A context in which batches are read again by their place, with a few files open."""
+    """A context in which batches are read again by their offset; a few files stay open."""
 
     def __init__(self) -> None:
         self._readers: dict[Path, _FileReader] = {}  # least recently used first
@@ -281,7 +281,7 @@ class _FileReader:
                 if begin.start() >= _CHUNK:
                     break
                 if self.bytes_read > _MOST_READS * self.size + (64 << 20):
-                    return self.size  # a hostile file, to be searched for ever
+                    return self.size  # a hostile file, whose search would never end
                 with contextlib.suppress(DamageError):
                     start = position + begin.start()
                     if self._message(start) != END or start + len(END) == self.size:
@@ -309,7 +309,7 @@ def _format_of(schema: pa.Schema) -> int:
 
 
 def _missing(schema: pa.Schema) -> list[OutcomeColumn]:
-    """The columns that a ledger lacks, as one that an older superparams wrote may."""
+    """The columns that a ledger lacks, for example one that an older superparams wrote."""
     columns, types = (STEP_COLUMNS, STEP_META) if is_of_steps(schema) else (LEDGER_COLUMNS, META)
     missing: list[OutcomeColumn] = []
     for column in columns:

@@ -18,7 +18,7 @@ __all__ = ["RunLedgers"]
 
 
 class RunLedgers:
-    """Appends what a run records to `ledger/` and `steps/`; a run without steps has no `steps/`.
+    """Appends the records of a run to `ledger/` and, if it has steps, to `steps/`.
 
     Safe to use from several threads.
     """

@@ -170,7 +170,7 @@ class Ledger:
         flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
             file.number = _beyond_standard(os.open(file.path, flags | extra, 0o666))
-            # By its path: a setting in another thread may have taken the number by now.
+            # By its path: another file, of a setting in another thread, may have the number by now.
             file.identity = _identity(file.path)
         except OSError as error:
             if error.errno != errno.EBADF:  # else `_write_once` opens it again
@@ -249,7 +249,7 @@ def _beyond_standard(number: int) -> int:
 
 
 def _unless_closed(action: Callable[[], None]) -> None:
-    """Act, and act again if a setting in this process closed all files meanwhile."""
+    """Call `action`, and call it again if a setting in this process closed all files meanwhile."""
     for _ in range(_TRIES):
         try:
             return action()
@@ -312,7 +312,7 @@ class _Syncer:
 
 
 def stamp(message: bytes, seq: int) -> bytes:
-    """A message with its sequence number and checksum in the place of `STAMP`."""
+    """A message whose `STAMP` is replaced by its sequence number and checksum."""
     data = bytearray(message)
     place = data.index(STAMP)
     data[place : place + len(STAMP)] = b"crc32=00000000 seq=%012d" % seq

@@ -61,7 +61,7 @@ Fields = Mapping[str, Sequence[Condition]]
 
 
 class _None:
-    """Stands in a shown row for a field that is None; a plain None is a cell without content."""
+    """Represents a field that is None in a shown row; a plain None is a cell without content."""
 
     def __str__(self) -> str:
         return "None"
@@ -99,9 +99,9 @@ class FieldPlace(NamedTuple):
     field: Field
     column: str  # its dotted name
     owner: str  # the class of its group; empty for the experiment itself
-    condition: dict[str, str]  # the alternatives that a setting with this field has
-    value: Any  # an axis where it is open
-    naming_axis: Axis | None  # the axis that names its values, if any
+    condition: dict[str, str]  # the alternatives that every setting with this field has
+    value: Any  # the axis, if the field is open
+    naming_axis: Axis | None  # the axis with names for its values, if there is one
 
 
 def field_places(holder: object) -> Iterator[FieldPlace]:
@@ -176,7 +176,7 @@ def fields_by_run(groups: object) -> dict[str, Fields]:
 
 
 class FieldOwners:
-    """Tells which fields the settings of some rows have, as far as their runs recorded it."""
+    """Tells which fields the settings of some rows have, as far as their runs recorded this."""
 
     def __init__(self, rows: Rows) -> None:
         """For rows whose schema has the metadata of the table."""

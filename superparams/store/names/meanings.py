@@ -69,12 +69,12 @@ class Point:
         name: Its name in the class that ran; `label` may tell more.
         text: Its content as short text.
         digest_of: Returns the digest of its content; an empty text where there is none.
-        value: Its value where that is a number, a text, a bool or None; else `NOT_PLAIN`.
+        value: Its value if that is a number, a text, a bool or None; else `NOT_PLAIN`.
         cls: The class of a group; None for anything else.
         fields: Of a group, the digests of the values that each field may have.
-        shown: What the table would hold for it without a name, as JSON; empty for a group and for
-            a long value.
-        also: Later names of the same point, which no row has.
+        shown: The cell that it would have without a name, as JSON; empty for a group and for a long
+            value.
+        also: Later names of the same point, which occur in no row.
     """
 
     label: str
@@ -106,7 +106,7 @@ class Point:
         return self.digest_of()
 
     def matches_among(self, points: Sequence[Point]) -> list[Point]:
-        """The points that are identical to this one; if there are none, those that agree."""
+        """The points that are identical to this point; if there are none, those that agree."""
         identical = [point for point in points if point.is_identical(self)]
         return identical or [point for point in points if point.agrees(self)]
 
@@ -196,7 +196,7 @@ def point_of(
     """A value of a field as a point.
 
     Args:
-        field: The field, or its name where nothing else is known of it.
+        field: The field, or only its name if nothing else is known.
         x: The value.
         label: Its name.
         known_digest: Returns its digest, or None where that is not known.
@@ -223,7 +223,7 @@ def _digest(field: Field | str, x: object) -> str:
 
 
 def plain_or_not(x: Any) -> Any:
-    """A number, a text, a bool or None as it is; `NOT_PLAIN` for anything else."""
+    """A number, a text, a bool or None unchanged; `NOT_PLAIN` for anything else."""
     kind: type[Any] = x.__class__
     if x is None or kind is bool or (kind is float and math.isfinite(x)):
         return x
@@ -381,8 +381,8 @@ class Reference:
     def label(self, field: NamedPoints, point: Point) -> str:
         """The name of a point.
 
-        A content that is not known keeps its name, unless another content has that name now. Then
-        its value stands behind the name.
+        An unknown content keeps its name, unless another content has that name now. Then the label
+        also shows the value.
         """
         points = self._points.setdefault((field.column, field.owner), [])
         same = point.matches_among(points)

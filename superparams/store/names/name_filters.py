@@ -128,7 +128,7 @@ class RecordedPoints:
 
 
 def _has(rows: Rows, column: str, value: object) -> pa.Array:
-    """As `matches`, but no row for a value that the column could not hold."""
+    """Do the same as `matches`, but select no row for a value that the column could not hold."""
     cells = rows.columns(column).column(0)
     try:
         return true_where_known(matches(cells, rows.schema.field(column), value))
@@ -279,7 +279,7 @@ def cells_of_filter(experiment: object, schema: pa.Schema, name: str, x: object)
     """The cells by which a table shows that a field has a value, by column.
 
     Args:
-        experiment: The experiment's class or the space; None where the table alone is known.
+        experiment: The experiment's class or the space; None if only the table is known.
         schema: The columns of the table, with its metadata.
         name: The column, or the field.
         x: The value.
@@ -343,7 +343,7 @@ def refuse_unknown(experiment: object, rows: Rows, name: str, x: object, cell: o
     """Refuse a filter that can select no row, whatever the rows are.
 
     Args:
-        experiment: The experiment's class or the space; None where the table alone is known.
+        experiment: The experiment's class or the space; None if only the table is known.
         rows: The rows of the table.
         name: The column.
         x: The value of the filter.

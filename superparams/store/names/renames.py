@@ -46,14 +46,14 @@ MOST_CHANGES: Final = 4  # that a note tells
 
 @dataclass(frozen=True)
 class _RunGroup:
-    """Runs with the same names, and the new name of each old one."""
+    """Runs with the same names, and the new name for each old name."""
 
     runs: list[str]
     names: Sequence[NamedPoints]
     labels: Sequence[Mapping[str, str]]
 
     def changes(self) -> Iterator[tuple[NamedPoints, Mapping[str, str]]]:
-        """The fields with another name, and the new name of each old one."""
+        """The fields with changed names, and the new name for each old name."""
         for field, labels in zip(self.names, self.labels, strict=True):
             if any(old != new for old, new in labels.items()):
                 yield field, labels
@@ -80,7 +80,7 @@ class _RunGroup:
 
 
 class Renaming:
-    """From the names of some runs to those of a reference."""
+    """Translates the names of some runs to those of a reference."""
 
     def __init__(self, runs: Mapping[str, Sequence[NamedPoints]], reference: Reference) -> None:
         """Runs: the names of each run; the newest decides what the reference leaves open."""
@@ -99,7 +99,7 @@ class Renaming:
 
     @property
     def is_needed(self) -> bool:
-        """Whether any name is another."""
+        """Whether any name has changed."""
         return bool(self._changed)
 
     @property
@@ -164,7 +164,7 @@ def _relabelled(
 
 @dataclass(slots=True)
 class Renamings:
-    """From the names in the older table, and from those in ledgers, to the names of the table."""
+    """Translates the names in the older table and in ledgers to the names of the new table."""
 
     table: Renaming
     ledgers: Renaming
@@ -322,7 +322,7 @@ def _names_of_last(root: Path) -> list[NamedPoints] | None:
 
 
 def _change(old: Point, points: Sequence[Point]) -> str:
-    """A text on how the name of a point differs from the present names; empty without a change."""
+    """How the name of a point differs from the present names, as text; empty without a change."""
     same = old.matches_among(points)
     if any(point.name == old.name for point in same):
         return ""

@@ -1,4 +1,4 @@
-"""Extracts the files of a commit from a repository that may be somebody else's.
+"""Extracts the files of a commit from a repository that may be untrusted.
 
 Only the objects of such a repository are used. git works in a temporary bare repository of our own,
 whose configuration has nothing from the other repository. So no filter, hook, monitor, helper or

@@ -51,7 +51,7 @@ _DIFF = (
 # The variables that git gets. Others lead to another repository, such as that of a hook which runs
 # an experiment, or change its answers.
 _ALLOWED = re.compile("GIT_(CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM|CONFIG|EXEC_PATH)")
-# Only code: other untracked files of a project may be data, or secrets.
+# Only code is kept: other untracked files of a project may be data, or secrets.
 _SOURCES = (".py", ".pyi", ".pyx", ".ipynb", ".sh", ".r", ".R", ".c", ".cc", ".cpp", ".cu", ".h")
 _OF_A_RUN = re.compile(r"(^|/)runs/\d{8}T\d{12}Z-[0-9a-f]{6}/")  # copies that earlier runs kept
 
@@ -125,7 +125,7 @@ def _patch(root: Path, commit: str | None, failed: list[str]) -> tuple[bytes, bo
 def _untracked(
     root: Path, results: Path | None, failed: list[str]
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Sources that git neither knows nor ignores, and the names of those left out for size."""
+    """Sources that git neither tracks nor ignores, and the names of sources that are too large."""
     inner = None if results is None else Path(os.path.relpath(results, root))
     # Results may be a million files, and none of them is a source.
     is_inside = inner is not None and inner != Path() and ".." not in inner.parts

@@ -140,7 +140,8 @@ class KeptCode:
             yield _command("mkdir", str(folder))
         else:
             root = json_text(self.git.get("root"))
-            # git runs what a repository is set up to run: only that of the project is used.
+            # git may run programs that a repository configures, so only that of the project is
+            # used.
             is_ours = root is not None and project.is_relative_to(root) and Path(root).is_dir()
             top = Path(root) if root is not None and is_ours else project
             folder = top.with_name(f"{top.name}-{self.commit[:8]}")
@@ -158,10 +159,11 @@ class KeptCode:
         yield f"{_command('cd', str(folder / self._project_place))} && {_command(*command)}"
 
     def _trees(self) -> Iterator[tuple[Path, Path | None]]:
-        """The folders of files that were kept, with their places in the restored folder.
+        """The folders of kept files, with their places in the restored folder.
 
-        They go on top of the commit, one after the other: these files are what ran. A library from
-        outside the repository has no place; it goes beside the files of the project.
+        They are written over the files of the commit, one after the other, since these files are
+        what ran. A library from outside the repository has no place in it, and goes beside the
+        files of the project.
         """
         source, libraries = self.run.source, json_object(self.manifest.get(LIBRARIES))
         yield source / UNTRACKED, Path()
@@ -273,18 +275,18 @@ def _make_empty(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         entry = next(folder.iterdir(), None)
     except OSError as error:
-        raise StoreError(f"cannot bring the code back into {folder}: {error}") from error
+        raise StoreError(f"cannot restore the code into {folder}: {error}") from error
     if entry is not None:
         raise StoreError(
-            f"{folder} is not empty ({entry.name} is in it): code is brought back into a folder "
-            "that is, so that nothing of yours is overwritten"
+            f"{folder} is not empty ({entry.name} is in it): give an empty folder, so that nothing "
+            "of yours is overwritten"
         )
 
 
 def _copy_library(library: Path, folder: Path, place: Path) -> None:
     """Copy a library beside the files of the project, where an import finds it first.
 
-    Where other files are in its way, it gets a folder of its own.
+    If other files are in its way, it gets a folder of its own.
     """
     if all(_is_free(folder / place / file.relative_to(library), file) for file in _files(library)):
         _copy(library, folder, place)
@@ -309,7 +311,7 @@ def _is_free(target: Path, file: Path) -> bool:
 
 
 def _copy(source: Path, folder: Path, place: Path) -> None:
-    """Copy plain files to a place in a folder, and never through a link to somewhere else.
+    """Copy plain files into a folder, and never through a link to another place.
 
     Files that git would take for a repository are no code, and are left out.
     """
@@ -324,7 +326,7 @@ def _copy(source: Path, folder: Path, place: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(read_plain(path, _LARGEST))
         except OSError as error:
-            raise StoreError(f"cannot bring back {target}: {error}") from error
+            raise StoreError(f"cannot restore {target}: {error}") from error
 
 
 def _is_in_git_folder(path: Path) -> bool:

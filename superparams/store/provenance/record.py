@@ -171,7 +171,7 @@ def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]
 def gather(project: Path, results: Path | None = None) -> Gathered:
     """All facts about code, machine and process.
 
-    Takes as long as git does; never raises for lack of git.
+    Takes as long as git needs; never raises if git is missing.
 
     Args:
         project: The root of the experiment's project, to which the paths of `save_source` are

@@ -81,7 +81,7 @@ def save_keys(run: RunFolder, keys: bytes) -> None:
 
 
 def saved_keys(run: RunFolder) -> bytes:
-    """The keys of the settings that a run had to run; empty where it did not write them."""
+    """The keys of the settings that a run had to run; empty if it did not write them."""
     try:
         return read_plain(run.path / _KEYS, 16 * MOST_KEYS)
     except OSError:

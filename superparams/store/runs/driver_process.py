@@ -1,8 +1,8 @@
 """The process of a driver: how `run.json` identifies it, and whether it still runs.
 
-A pid means something only on one machine, and there in one pid namespace. The ids of the boot and
-of the namespace identify these. The name of a host does not: it may change, and a container may
-have the name of another host. It is compared only where a system has no such ids.
+A pid is valid only on one machine, and there in one pid namespace. The ids of the boot and of the
+namespace identify both. Host names are not reliable: they may change, and a container may have the
+name of another host. They are compared only on systems without such ids.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def this_process() -> dict[str, Any]:
 
 
 def is_here(process: Mapping[str, object]) -> bool:
-    """Whether a process is one of this machine and container, where its pid means something."""
+    """Whether a process belongs to this machine and container, so that its pid is valid here."""
     boot, space = process.get("boot"), process.get("space")
     if boot is None or _boot() is None:
         return process.get("host") == socket.gethostname()
@@ -60,7 +60,7 @@ def is_alive(process: Mapping[str, object]) -> bool | None:
 
 
 def _pid_space() -> str | None:
-    """The namespace of the numbers of processes: a container has its own."""
+    """The pid namespace of this process: a container has its own."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -68,7 +68,7 @@ def _pid_space() -> str | None:
 
 
 def _sees_itself() -> bool:
-    """Whether `/proc` has the numbers of this namespace, and not those of one around it."""
+    """Whether `/proc` has the pids of this namespace, not those of an outer one."""
     try:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:

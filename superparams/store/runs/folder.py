@@ -4,8 +4,8 @@
     results/<module>.<Class>/settings/<key>/    files that settings put into their `folder`
     results/<module>.<Class>/runs/<UTC time>-<id>/run.json, ledger/, steps/, logs/, source/
 
-Names sort by time, also where the clock stepped back. A file is replaced by a synced file that is
-renamed, so that a reader finds the old one or the new one.
+Names sort by time, even if the clock was set back. A file is replaced by renaming a synced file, so
+that a reader finds the old file or the new file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def safe_name(name: str) -> str:
-    """A name that is possible on any file system, Windows included.
+    """The name, changed if necessary so that any file system allows it, Windows included.
 
     A name that had to change gets a hash, so that two names stay different.
     """
@@ -108,7 +108,7 @@ class RunFolder:
         self.steps = path / "steps"
         self.logs = path / "logs"
         self.source = path / "source"
-        self._unsynced: list[Path] = []  # folders above it that are not on disk for sure
+        self._unsynced: list[Path] = []  # parent folders whose names may not be on disk yet
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -215,7 +215,7 @@ def _new_folder(runs: Path) -> Path:
 
 
 def _after(now: str, newest: str) -> str:
-    """The time; one microsecond after the newest run when the clock stepped back."""
+    """The time, or one microsecond after the newest run if the clock was set back."""
     try:
         last = dt.datetime.strptime(newest[:21], "%Y%m%dT%H%M%S%f")
     except ValueError:
@@ -232,7 +232,7 @@ def utc_now() -> str:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file by these bytes; a reader sees the old file or the new one, always.
+    """Replace a file by these bytes; a reader always sees the old file or the new file.
 
     This holds after a power cut, too.
     """
@@ -296,7 +296,7 @@ def replace_durably(unfinished: Path, path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable, where the system has a way to."""
+    """Sync the names in a folder to disk, if the system can do that."""
     if os.name == "nt":
         return
     number = os.open(path, os.O_RDONLY)

@@ -30,9 +30,9 @@ BEAT_SECONDS: Final = 15.0
 SILENT_SECONDS: Final = 180.0  # seconds without a heartbeat after which a run has crashed
 # The same for a run of a version that sent none: a setting may take long until it is recorded.
 _SILENT_WITHOUT: Final = 86400.0
-_SLACK: Final = 600.0  # clocks of hosts differ by less, where that of the file system is not known
+_SLACK: Final = 600.0  # clocks of hosts differ by less; used if the file system shows no time
 _TICK: Final = 0.5
-_CLOCK_SECONDS: Final = 60.0  # after which the clock of a file system is read again
+_CLOCK_SECONDS: Final = 60.0  # seconds after which the clock of a file system is read again
 
 _active: set[str] = set()  # folders of the runs of this process that are in progress
 _clocks: dict[int, tuple[float, float]] = {}  # by device: when its clock was read, and its time
@@ -78,7 +78,7 @@ def is_of_this_process(run: Path) -> bool:
 
 
 def is_beating(run: Path, manifest: Mapping[str, object]) -> bool:
-    """Whether a run that cannot be seen from here gave a sign of life lately.
+    """Whether a run, whose process cannot be seen from here, gave a sign of life lately.
 
     Args:
         run: The path of the folder of the run.
@@ -117,7 +117,7 @@ def _signs(run: Path) -> Iterator[float]:
 def _clock_of(folder: Path) -> tuple[float, float]:
     """The time now by the clock of a file system, and how many seconds it may be wrong.
 
-    Only a new file shows that clock. Where none can be made, the clock of this host has to do.
+    Only a new file shows that clock. If no file can be made, the clock of this host is used.
     """
     try:
         device = folder.stat().st_dev

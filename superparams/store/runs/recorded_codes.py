@@ -5,11 +5,11 @@ Entries of `run.json`, all of which can be read without the class:
 - ``code``: the fingerprint of all code of the class,
 - ``parts``: the digest of each function, method, class and constant in it,
 - ``alternatives``: the parts that only settings with an instance of a class run, by the class,
-- ``codes``: the classes of which the settings of each code hold instances, by the fingerprint of
-  the code. It is left out if all settings have the code of the class.
+- ``codes``: the alternatives of which the settings of each code hold instances, by the fingerprint
+  of the code. It is left out if all settings have the code of the class.
 
-The code of a setting has the parts of ``parts`` without those of alternatives that the setting does
-not hold. Its fingerprint is that of these parts.
+The code of a setting consists of ``parts`` without the parts of those alternatives that the setting
+does not hold. The fingerprint of the code is computed from these parts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The space of a run, as the run recorded it: its size, its axes and the keys of its settings.
 
-As long as the text of the class declares the same space, the settings that are to do can be counted
-from this, without importing the class.
+While the text of the class declares the same space, the settings to run are counted from this
+record, without importing the class.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 AXES: Final = "axes"  # in run.json: the text of each axis
-FROM_TEXT: Final = "from_text"  # in run.json: what the text of the class tells without an import
+FROM_TEXT: Final = "from_text"  # in run.json: a digest of the declarations in the text of the class
 MOST_SAVED: Final = 100_000  # settings of a space, whose keys a run writes
 _KEYS: Final = "space.keys"
 _LARGEST: Final = 16 * MOST_SAVED
@@ -44,8 +44,8 @@ class RecordedSpace:
         run: The run.
         size: The number of its settings.
         axes: The text of each axis, by the name of its field.
-        keys: The keys of its settings that may be recorded, each once, 16 bytes each; None where
-            they are not known.
+        keys: The different keys of its settings that may be recorded, 16 bytes each; None if they
+            are not known.
     """
 
     run: Run
@@ -67,7 +67,7 @@ def save_space(run: RunFolder, keys: Any) -> None:
 
 
 def declarations_of(run: Run) -> str | None:
-    """A digest of what the class declared when it ran, as its text told it; None if not known."""
+    """A digest of the declarations of the class when it ran, from its text; None if not known."""
     return json_text(json_object(run.manifest.get(FROM_TEXT)).get("declarations"))
 
 

@@ -39,7 +39,7 @@ def save_report(root: Path, value: object) -> Path | None:
     except (TypeError, ValueError) as error:
         raise StoreError(
             f"report() returned {kind_of(value)}, which {path} cannot hold: {error}; "
-            f"return text, a figure, a frame, or what JSON has"
+            f"return text, a figure, a frame, or values of JSON"
         ) from error
     return path
 
@@ -73,4 +73,4 @@ def _plain(x: Any) -> Any:
     """A number or an array of a library as a value of Python."""
     if hasattr(x, "tolist"):
         return x.tolist()
-    raise TypeError(f"{kind_of(x)} is not what JSON has")
+    raise TypeError(f"{kind_of(x)} is no type of JSON")

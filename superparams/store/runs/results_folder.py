@@ -1,4 +1,4 @@
-"""The folder of results, as a user gives it, and the folders of experiments in it.
+"""The folder of results that a user names, and the folders of experiments in it.
 
 In every notebook, the module is called ``__main__``, so classes ``Fit`` of two notebooks have the
 same name. Each gets a folder of its own: ``fit.ipynb.Fit`` if the name of the notebook is known.
@@ -176,7 +176,7 @@ def home_of(results: Path, name: str, code: str) -> Home:
         return _folder_without_name(usual, code)
     own = experiment_folder(results, f"{notebook}.{name[len(_MAIN) :]}")
     if not own.is_dir() and _is_of_code(usual, code):
-        return Home(usual)  # results that were made before the name was known stay where they are
+        return Home(usual)  # results from before the name was known stay in their folder
     file = notebook_file()
     return Home(own) if file is None else _folder_of_file(own, file, code)
 
@@ -206,7 +206,7 @@ def _folder_of_file(usual: Path, file: Path, code: str) -> Home:
 
 
 def note_of_other_file(folder: Path, file: Path | None, code: str) -> list[str]:
-    """A note if the last run in a folder was of another script or module of the same name.
+    """A note if the last run in a folder came from another script or module of the same name.
 
     Args:
         folder: The folder of the experiment.

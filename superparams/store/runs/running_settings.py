@@ -37,8 +37,8 @@ class RunningSetting:
         in_setup: Whether the worker calls `setup` before the setting.
         started: When the attempt began, in seconds since 1970 in UTC.
         log_start: Where its output begins in the log of the worker, in bytes.
-        log_end: The log up to this byte is its output for certain. What follows may be the output
-            of the next setting.
+        log_end: Up to this byte, the log is certainly its output. Later bytes may be the output of
+            the next setting.
         params: The parameters by column, each as the type, the kind and the JSON text that
             `superparams.store.table.text_columns` reads.
     """

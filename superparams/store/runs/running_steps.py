@@ -30,7 +30,7 @@ _RECENT: Final = 5.0  # seconds for which ended settings are known
 
 @dataclass(frozen=True)
 class LastStep:
-    """The last step that is recorded of a setting; `row` has its fields."""
+    """The last recorded step of a setting; `row` has its fields."""
 
     index: int
     key: str
@@ -54,10 +54,10 @@ class RunningSteps:
     def __init__(self, run: RunFolder) -> None:
         """Take a run. `update` reads its records."""
         self._run = run
-        self._ends: dict[Path, int] = {}  # how far the files were read
+        self._ends: dict[Path, int] = {}  # the offset up to which each file was read
         self._batches: list[StepBatch] = []
         self._last: dict[int, LastStep] = {}
-        self._ended: list[tuple[float, set[int]]] = []  # when outcomes were read, and of what
+        self._ended: list[tuple[float, set[int]]] = []  # times of reading outcomes, and settings
 
     @property
     def last(self) -> list[LastStep]:
@@ -65,7 +65,7 @@ class RunningSteps:
         return [self._last[index] for index in sorted(self._last)]
 
     def update(self) -> bool:
-        """Read what was recorded since the last time; whether something was."""
+        """Read the new records; returns whether there were any."""
         # Outcomes first: the steps of a setting are recorded before its outcome.
         index_arrays = [entry.batch.column("index") for entry in self._recorded(self._run.ledger)]
         new = sorted(self._recorded(self._run.steps), key=lambda entry: entry.seq)
@@ -95,7 +95,7 @@ class RunningSteps:
                 yield entry
 
     def _take(self, batch: pa.RecordBatch) -> None:
-        """Take the last steps of settings in new steps. A setting may begin once more."""
+        """Note the last step of each setting in new steps; an earlier attempt may be superseded."""
         columns = [batch.column(name).to_pylist() for name in ("index", "attempt")]
         newest: dict[int, tuple[int, int]] = {}
         for place, (index, attempt) in enumerate(zip(*columns, strict=True)):

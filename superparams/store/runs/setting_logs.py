@@ -58,7 +58,7 @@ class Log:
                 yield data
 
     def start_of_last(self, lines: int) -> int:
-        """The byte at which its last lines begin, of those in its last MiB."""
+        """The byte at which the last lines begin; only the last MiB is searched."""
         size = self.size() if self.end is None else min(self.end, self.size())
         start = max(self.start, size - _CHUNK)
         data = b"".join(Log(self.path, start, size).chunks())
@@ -117,7 +117,7 @@ def log_of(root: Path, row: Mapping[str, Any]) -> Log | None:
 
 
 def log_of_running(folder: RunFolder, entry: RunningSetting) -> Log:
-    """What a setting that runs now has printed so far, as far as that is certain."""
+    """The output so far of a setting that runs now, as far as it is certainly its output."""
     return Log(folder.logs / f"{entry.rank}.log", entry.log_start, entry.log_end)
 
 

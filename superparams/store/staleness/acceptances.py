@@ -1,7 +1,7 @@
 """Which code a user accepted as equivalent to which.
 
 A change of code makes earlier outcomes stale; it never deletes them. `accept` records that outcomes
-of earlier code are valid for later code, and `withdraw` takes that back. The record,
+of earlier code are valid for later code, and `withdraw` reverses such a decision. The record,
 `accepted.jsonl`, has a line of JSON for each decision and only ever grows.
 """
 
@@ -76,7 +76,7 @@ def accept(root: Path, old: str, new: str, *, why: str = "", what: Sequence[str]
 
 
 def withdraw(root: Path, old: str, new: str, *, why: str = "") -> None:
-    """Record that outcomes of `old` are not valid for `new` any more; see `accept`."""
+    """Record that outcomes of `old` are no longer valid for `new`; see `accept`."""
     _record(root, {"old": old, "new": new, "withdrawn": True, **_signature(why)})
 
 
@@ -99,7 +99,7 @@ def accepted_for(root: Path, code: str) -> list[Accepted]:
 
 
 def accepted_among(every: Sequence[Accepted], codes: Sequence[str]) -> list[Accepted]:
-    """Those of some decisions that make other code valid for one of these codes."""
+    """The decisions, among `every`, that make other code valid for one of these codes."""
     codes, accepted = list(codes), list[Accepted]()
     for new in codes:
         for decision in every:
@@ -115,7 +115,7 @@ def equivalent(root: Path, code: str) -> list[str]:
 
 
 def accepted_by_code(root: Path, codes: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """For some codes, the codes that were accepted for them; without those that have none."""
+    """The codes that were accepted for each of some codes; codes without any are left out."""
     every = decisions(root)
     by_code: dict[str, tuple[str, ...]] = {}
     for code in codes if every else ():
@@ -129,7 +129,7 @@ def _signature(why: str) -> dict[str, str]:
 
 
 def _user() -> str:
-    """The user's name as the system knows it, not as an environment variable says."""
+    """The user's name from the system, not from an environment variable."""
     try:
         import pwd
 
@@ -153,7 +153,7 @@ def _record(root: Path, entry: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise StoreError(f"cannot record in {path} what is accepted: {error}") from error
+        raise StoreError(f"cannot record the acceptance in {path}: {error}") from error
 
 
 def _has_unfinished_line(file: BinaryIO) -> bool:
@@ -169,7 +169,7 @@ def _entries(root: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StoreError(f"cannot read what is accepted: {error}") from error
+        raise StoreError(f"cannot read the accepted codes: {error}") from error
     for line in lines:
         try:
             entry = json_object(json.loads(line))

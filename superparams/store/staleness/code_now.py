@@ -1,7 +1,7 @@
-"""The present code of an experiment, from its text: nothing of the user is imported.
+"""The present code of an experiment, read from its text without importing code of the user.
 
-If the fingerprint cannot be told from the text alone, the files are compared with the copies that a
-run kept. While all of them are equal, the code is that of the run. Otherwise it is not known.
+If the fingerprint does not follow from the text alone, the files are compared with the copies that
+a run kept. If all of them are equal, the code is that of the run. Otherwise it is not known.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ __all__ = ["CurrentCodes", "recorded_alternatives"]
 
 @dataclass(frozen=True)
 class CurrentCodes:
-    """The present codes of settings.
+    """The present codes of settings, and the recorded codes that count as current.
 
     Attributes:
         root: The folder of the experiment.

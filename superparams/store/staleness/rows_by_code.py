@@ -22,7 +22,7 @@ __all__ = ["RowsByCode"]
 
 
 class RowsByCode:
-    """Rows of which some may have been made by other code than the current one."""
+    """Rows, some of which other code than the current one may have made."""
 
     _rows: Rows
     _current_code: CurrentCode
@@ -35,7 +35,7 @@ class RowsByCode:
 
     @abstractmethod
     def column(self, name: str) -> pa.ChunkedArray:
-        """The values of a column; the others are not read for that."""
+        """The values of a column; other columns are not read."""
 
     @abstractmethod
     def _with(self, rows: Rows, current_code: CurrentCode | None = None) -> Self:
@@ -61,7 +61,7 @@ class RowsByCode:
 
     @property
     def is_code_known(self) -> bool:
-        """Whether the current code is known; it is not after `load`, which reads only a folder."""
+        """Whether the current code is known; not so after `load`, which reads only a folder."""
         return bool(self._current_code.codes)
 
     @property
@@ -74,7 +74,7 @@ class RowsByCode:
         return self._current_code.marked(rows, self.stale_name)
 
     def changes(self) -> Changes:
-        """The changes of code since the stale rows were made, for each version that made some.
+        """The changes of code since stale rows were made, for each version that made stale rows.
 
         Printed, it names the functions, classes and constants that were changed, added or removed,
         with a unified diff of their text. Raises StoreError if the current code is not known; use
@@ -130,7 +130,7 @@ class RowsByCode:
 
     @cached_property
     def ended(self) -> tuple[dict[str, int], dict[str, int]]:
-        """How many settings ended in each status, and how many of these other code made."""
+        """How many settings ended in each status, and how many of these ran with other code."""
         if not self.is_code_known:
             return counts(self._rows.columns("status", "row")), {}
         rows = self._rows.columns("status", "row", "code")

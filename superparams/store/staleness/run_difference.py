@@ -1,4 +1,4 @@
-"""What differs between two runs of an experiment: space, code, packages, machine and results.
+"""The differences between two runs of an experiment: space, code, packages, machine, results.
 
 The results of each run are read from its own ledger: the table has only the newest outcomes.
 """
@@ -34,7 +34,7 @@ LARGEST: Final = 3  # differences that are shown of each column
 CONSTANTS: Final = "constants"
 _SURROUNDINGS: Final = ("python", "platform", "cpu", "cores", "gpus", "engine", "num_proc")
 _ZERO = plain_scalar(0, pa.int64())
-_DASH = plain_scalar("-", pa.string())  # Arrow would load pandas to read a text
+_DASH = plain_scalar("-", pa.string())  # Arrow would load pandas to parse a text
 Two = tuple[Any, Any]  # of the first run and of the second
 
 
@@ -46,10 +46,10 @@ class Difference:
         before: The earlier run.
         after: The later run.
         space: A unified diff of the spaces; empty when they are the same.
-        fixed: The fields that were not searched and the meanings of names that differ, as text;
-            None is one that the run did not fix.
+        fixed: The constant fields and the meanings of names that differ, as text; None if the run
+            did not fix the field.
         code: The functions, classes and constants that differ.
-        packages: Versions that differ, by package; None is one that was not imported.
+        packages: Versions that differ, by package; None if the run did not import the package.
         surroundings: Entries such as commit, host and python that differ.
         results: The comparison of the outcomes.
     """
@@ -276,7 +276,7 @@ class _RunTables:
         keys = self.old.column("key").take(places).to_pylist()
         firsts: dict[str, int] = {}
         for position in _by_distance(old.take(places), new.take(places)):
-            firsts.setdefault(keys[position], position)  # of each setting the largest
+            firsts.setdefault(keys[position], position)  # the largest of each setting
             if len(firsts) == LARGEST:
                 break
         for place in [places[position].as_py() for position in firsts.values()]:
@@ -305,7 +305,7 @@ def _column(table: pa.Table, source: str) -> tuple[pa.Array, ColumnType]:
 
 
 def _differs(old: pa.Array, new: pa.Array) -> pa.Array:
-    """Where two columns differ; null is equal to null, and NaN to NaN."""
+    """A mask of the rows in which two columns differ; null equals null, and NaN equals NaN."""
     try:
         same = true_where_known(pc.equal(old, new))
     except (ValueError, TypeError, NotImplementedError):
@@ -318,7 +318,7 @@ def _differs(old: pa.Array, new: pa.Array) -> pa.Array:
 
 
 def _by_distance(old: pa.Array, new: pa.Array) -> list[int]:
-    """Places in order of the distance of numbers, largest first."""
+    """The positions, sorted by the distance of the numbers, largest first."""
     if not (pa.types.is_integer(old.type) or pa.types.is_floating(old.type)):
         return list(range(len(old)))
     numbers = (pc.cast(x, pa.float64(), safe=False) for x in (old, new))

@@ -70,7 +70,7 @@ class CodeChange:
         for part in self.parts or ():
             yield f"  {part}{'' if part.diff else ' (its text is the same, or was not kept)'}"
         if self.parts is None:
-            yield "  what it was is not kept any more"
+            yield "  its text is no longer kept"
         yield from [self.diff] if self.diff else []
 
 
@@ -96,7 +96,7 @@ class Changes(tuple[CodeChange, ...]):
 
 @dataclass(frozen=True)
 class CurrentCode:
-    """The present code, as far as it is known.
+    """The present code, if it is known.
 
     Attributes:
         root: The folder of the experiment.
@@ -111,7 +111,7 @@ class CurrentCode:
 
     @classmethod
     def of(cls, root: Path, codes: Sequence[str], code: Code | None) -> CurrentCode:
-        """With `codes` from the decisions that are recorded in `root`, if there are none."""
+        """The current code; without `codes`, they follow from the decisions recorded in `root`."""
         if code is not None and not codes:
             codes = CurrentCodes(root, code).codes
         return cls(root, tuple(codes), code)
@@ -170,7 +170,7 @@ class CurrentCode:
         return CodeChange(code, settings, names, parts, held or ())
 
     def accept(self, stale: pa.Table, beginnings: Sequence[str], why: str) -> CurrentCode:
-        """Record that codes of stale rows are valid for this one.
+        """Record that codes of stale rows are valid for this code.
 
         Args:
             stale: The columns `code`, `run` and `row` of stale rows.
@@ -194,7 +194,7 @@ class CurrentCode:
         return self._after_decisions()
 
     def withdraw(self, beginnings: Sequence[str], why: str) -> CurrentCode:
-        """Record that accepted codes are not valid for this one; see `accept`."""
+        """Record that accepted codes are no longer valid for this code; see `accept`."""
         _ = self.digest  # raises where it is not known
         accepted = self.accepted
         codes = _chosen(beginnings, [decision.old for decision in accepted], "is accepted", why)
@@ -216,13 +216,13 @@ class CurrentCode:
 
     def _unknown(self) -> StoreError:
         return StoreError(
-            f"results that were loaded from {self.root} alone do not know the code as it is now: "
+            f"results that were loaded from {self.root} alone do not know the current code: "
             "take those of the class, Class.results(), or what run_all() returned"
         )
 
 
 def _settings_by_code(rows: pa.Table) -> dict[str | None, dict[str, int]]:
-    """How many rows each run has of each code, in the order of the table."""
+    """The number of rows of each run and code, in the order of the table."""
     codes, runs = rows.column("code"), rows.column("run")
     different = codes.unique()
     settings: dict[str | None, dict[str, int]] = {}
@@ -234,7 +234,7 @@ def _settings_by_code(rows: pa.Table) -> dict[str | None, dict[str, int]]:
 
 
 def _chosen(beginnings: Sequence[str], codes: Sequence[str], what: str, why: str) -> list[str]:
-    """The codes with one of these beginnings; all of them without any."""
+    """The codes with one of these beginnings; all codes if no beginning is given."""
     for beginning in beginnings:
         if not beginning or not any(code.startswith(beginning) for code in codes):
             hint = "" if why else "; a reason is given by name, why=..."

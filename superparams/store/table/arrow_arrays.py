@@ -50,7 +50,7 @@ def true_where_known(mask: object) -> pa.Array:
 
 
 def first_places(values: pa.Array, which: pa.Array | None = None) -> pa.Array:
-    """The place where each value stands first.
+    """The first position of each value.
 
     Args:
         values: The values.
@@ -91,7 +91,7 @@ def _digits(column: pa.Array) -> Any:
 
 
 def are_distinct(keys: pa.Array) -> bool:
-    """Whether the beginnings of all keys differ; whole keys would take three times the memory.
+    """Whether the beginnings of all keys differ; complete keys would take three times the memory.
 
     Args:
         keys: Keys of 16 bytes each, without nulls and from the start of their buffer.

@@ -98,7 +98,7 @@ def _is_number(x: object) -> bool:
 def _place_of_number(
     column: pa.ChunkedArray, mode: str, is_stale: pa.ChunkedArray | None
 ) -> int | None:
-    """The same for numbers, without a Python object for each; None for other values."""
+    """The same for numbers, but faster; None for other values."""
     form = column.type
     if not (pa.types.is_integer(form) or form in (pa.float32(), pa.float64())):
         return None
@@ -114,6 +114,6 @@ def _place_of_number(
 def _other_code_message(rows: int) -> str:
     have = "1 row of other code has" if rows == 1 else f"{rows:,} rows of other code have"
     return (
-        f" that the code made as it is now; {have}: take best(..., stale=True), run the "
+        f" that the current code made; {have}: take best(..., stale=True), run the "
         "experiment again, or accept_stale()"
     )

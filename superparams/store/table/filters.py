@@ -59,11 +59,10 @@ def cells_of_field(experiment: object, name: str, x: object) -> dict[str, Any]:
     """The cells by which a table shows that a field has a value, by column.
 
     Args:
-        experiment: The class or the space that the table is of, which knows the names of points;
-            or None.
+        experiment: The class or the space of the table, which knows the names of points; or None.
         name: The field, dotted where it is one of a group.
         x: A point, the name of one, a group, or a class of groups or the name of one; for a
-            constant with a key the key, or ``value(x, key=...)``.
+            constant with a key, the key or ``value(x, key=...)``.
     """
     x = _constant_of_key(experiment, name, x)
     for field, axis in declared_fields(experiment, name):
@@ -102,7 +101,7 @@ def _label_or_text(axis: Axis, x: object) -> Any:
 
 
 def _constant_or_key(declared: Value, key: str) -> Any:
-    """A constant; its key where the table shows the key."""
+    """A constant, or its key if the table shows the key."""
     shown = table_value(declared.given)
     is_text_of_it = isinstance(shown, str) and not isinstance(declared.given, str)
     return key if is_text_of_it and not is_group(declared.given) else declared.given
@@ -192,10 +191,10 @@ def _allowed_cells(group: object, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def refuse_no_name(experiment: object, name: str, text: object, column: pa.ChunkedArray) -> None:
-    """Refuse a text that is no name of a point or alternative, and does not stand in the column.
+    """Refuse a text that is no name of a point or alternative, and is not in the column.
 
     Args:
-        experiment: The class or the space that the table is of; or None.
+        experiment: The class or the space of the table; or None.
         name: The column.
         text: The text of a filter; another type is not refused.
         column: Its values.
@@ -263,7 +262,7 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
 
 
 def _has_number(column: pa.ChunkedArray, value: float) -> pa.Array:
-    """Which floats are this number, or else those whose short form it is; see `meant_among`."""
+    """A mask of the floats with this value, or else with this short form; see `meant_among`."""
     try:
         number = plain_scalar(float(value), pa.float64())
     except OverflowError:
@@ -326,7 +325,7 @@ def _never(column: pa.ChunkedArray, field: pa.Field, value: object) -> StoreErro
 
 
 def unknown_column(name: str, names: Sequence[str]) -> str:
-    """The message for a name that no column has: with similar names, or else all."""
+    """The message for an unknown column, with similar names or else all names."""
     near = similar(name, names)
     if near:
         return f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?"

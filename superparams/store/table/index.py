@@ -39,7 +39,7 @@ class Index:
 
 
 def read_index(root: Path, *, exclusions: Exclusions = NO_EXCLUSIONS) -> Index:
-    """The newest outcomes, from the table and the ledgers that it does not hold yet.
+    """The newest outcomes, from the table and from ledgers that are not in it yet.
 
     Args:
         root: The folder of the experiment.
@@ -56,16 +56,16 @@ def read_index(root: Path, *, exclusions: Exclusions = NO_EXCLUSIONS) -> Index:
         if survey.has_setting_codes:
             every, codes = code_places(survey.row_codes)
             code = every.filter(newest)
-        if survey.has_frames:  # all rows of a setting that returned a frame say the same
+        if survey.has_frames:  # all rows of a setting that returned a frame have the same outcome
             firsts = first_places(keys)
             keys, status, run, code = (x.take(firsts) for x in (keys, status, run, code))
         return Index(keys, status, run, names, codes, code, survey.has_setting_codes)
 
 
 def mean_seconds(root: Path) -> float | None:
-    """The seconds that a setting took on average, over all outcomes that are recorded.
+    """The mean of the seconds that settings took, over all recorded outcomes.
 
-    Outcomes that are done count; where there are none, all do. Nothing is written.
+    Only outcomes that are done count, or all if none is done. Nothing is written.
 
     Args:
         root: The folder of the experiment.
@@ -86,7 +86,7 @@ def mean_seconds(root: Path) -> float | None:
 
 
 def _outcome_rows(root: Path) -> Iterator[pa.Table]:
-    """Rows of the table, and of the ledgers of runs that it does not hold, or not to their end."""
+    """Rows of the table, and rows of ledgers that the table lacks completely or in part."""
     columns = ["status", "row", "seconds"]
     runs_to_read = runs = run_folders(root)
     with contextlib.suppress(OSError):  # rows of a damaged table are in the ledgers

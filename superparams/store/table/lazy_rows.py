@@ -92,7 +92,7 @@ class Rows:
         return self._columns(names)
 
     def whole(self) -> pa.Table:
-        """All columns; from then on they are in memory."""
+        """All columns, which then stay in memory."""
         if self._table is None:
             self._table = self._columns(None)
             self._read = None  # closes the file

@@ -1,4 +1,4 @@
-"""Rows that only the table has, since the ledger of their run was cut off or removed."""
+"""Rows that only the table has, since the ledger of their run was shortened or removed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 5  # runs that are named
 
 @dataclass(slots=True)
 class LostRows:
-    """How many rows of the table no ledger has any more."""
+    """Counts the rows of the table that are no longer in any ledger."""
 
     groups: int = 0  # row groups of the table, which come first in a survey
     rows: int = 0  # rows of the table

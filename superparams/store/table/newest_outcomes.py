@@ -1,9 +1,9 @@
-"""Which outcome of each setting is the newest, over the table and the ledgers of all runs.
+"""Finds the newest outcome of each setting in the table and the ledgers of all runs.
 
 This is one pass over the keys, in bounded memory: first the older table, then the ledgers of runs
 that the table does not have or that have changed since. An outcome of a later run is newer; within
-a run, the one with the higher sequence number. A ledger may have been cut off, damaged or removed;
-rows that only the table has then are kept.
+a run, the one with the higher sequence number. A ledger may have been shortened, damaged or
+removed; rows that then only the table has are kept.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Survey:
     )  # texts; none where runs have one code
     rows: int = 0
     exclusions: Exclusions = NO_EXCLUSIONS  # their rows have the age -1
-    is_damaged: bool = False  # the table that there was
-    not_readable: OSError | None = None  # why the table cannot be read; it may be whole
+    is_damaged: bool = False  # the existing table
+    not_readable: OSError | None = None  # why the table cannot be read; it may be intact
     has_frames: bool = False  # a setting with many rows
     lost: LostRows = field(default_factory=LostRows)
 
@@ -175,7 +175,7 @@ class Survey:
         if not are_distinct(self.keys[0]):  # as they are after a single run
             keys = self.keys[0].dictionary_encode().indices
             newest_first = pc.array_sort_indices(ages, order="descending")
-            # In the order of the numbers of the keys: where each stands first.
+            # The first position of each key, in the order of the numbers of the keys.
             places = newest_first.take(first_places(keys.take(newest_first), keys.unique()))
             mask = pc.and_(mask, pc.equal(ages, ages.take(places).take(keys)))
         self.lost.count(ages, mask, RUN_BITS, self.run_names(), self.gone)
@@ -216,7 +216,7 @@ def open_survey(
     Args:
         root: The folder.
         rebuild: Use no row of the table.
-        skip_current: Survey no row when the table holds all there is.
+        skip_current: Survey no row if the table holds all records.
         exclusions: Outcomes that do not count.
     """
     survey = _read_survey(root, rebuild, skip_current and not exclusions, exclusions)
@@ -284,7 +284,8 @@ def _warn_of_table(path: Path, error: Exception) -> None:
 def _runs_to_read(survey: Survey) -> list[RunFolder]:
     """The runs whose ledgers are read.
 
-    All of them with exclusions: the table does not hold what excluded outcomes superseded.
+    With exclusions, these are all runs, since the table lacks outcomes that excluded ones
+    superseded.
     """
     runs = [run for run in survey.runs if run.name not in survey.exclusions.runs]
     lost = survey.table.beyond_ledger if survey.table else {}
@@ -294,7 +295,7 @@ def _runs_to_read(survey: Survey) -> list[RunFolder]:
 def _add_table(survey: Survey) -> None:
     """Add the rows of the table, without those of excluded runs.
 
-    Those of a run whose ledger is read again are older than all rows of that ledger.
+    Rows of a run whose ledger is read again count as older than all rows of that ledger.
     """
     table = survey.table
     if table is None:
@@ -338,7 +339,7 @@ def _add_ledger(survey: Survey, run: RunFolder, place: int) -> None:
 
 
 def _prefer_table(survey: Survey, place: int, attempts: Mapping[bytes, int]) -> None:
-    """Make rows of the table count if they are newer than what is left of the ledger of a run.
+    """Let rows of the table win if they are newer than the rest of the ledger of a run.
 
     attempts: The last attempt of each setting that the ledger has.
     """

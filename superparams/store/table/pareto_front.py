@@ -38,8 +38,8 @@ class RowsWithFront(RowsByCode):
         """The rows that no other row beats in all of several columns: the Pareto front.
 
         Args:
-            maximize: The columns that are to be large.
-            minimize: The columns that are to be small. Without columns, the goals of the newest
+            maximize: The columns to maximize.
+            minimize: The columns to minimize. Without columns, the goals of the newest
                 search count.
             stale: Whether rows of other code count.
 
@@ -60,8 +60,8 @@ def goals_of_front(
     """The goals that rows are compared by.
 
     Args:
-        maximize: The columns that are to be large.
-        minimize: The columns that are to be small.
+        maximize: The columns to maximize.
+        minimize: The columns to minimize.
         recorded: The goals if there are no columns.
         name: The name of the experiment, for messages.
 
@@ -118,7 +118,7 @@ def _beats(row: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def _score(x: Any, goal: Goal) -> float:
-    """A value, turned so that a large one is good; NaN for what is no number."""
+    """A value with a sign such that larger is better; NaN if it is no number."""
     try:
         number = math.nan if x is None or isinstance(x, str | bytes) else float(x)
     except (TypeError, ValueError, OverflowError):

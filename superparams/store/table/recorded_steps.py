@@ -1,4 +1,4 @@
-"""The steps that belong to rows, out of the folders of their runs.
+"""The steps that belong to rows, read from the folders of their runs.
 
 A step belongs to a row if it was recorded in the attempt that made the row. Those of earlier
 attempts are superseded, and so are those of earlier runs. A setting whose worker died before its
@@ -41,7 +41,7 @@ Cells = dict[str, tuple[pa.Array, ColumnType]]  # the fields of some steps, by n
 
 
 class StepBatch(NamedTuple):
-    """Steps as a ledger has them, and for each of them the sequence number of its batch."""
+    """Steps as in a ledger, each with the sequence number of its batch."""
 
     order: pa.Array
     batch: pa.RecordBatch
@@ -59,7 +59,7 @@ class StepRows(NamedTuple):
 
 
 def owners_of(rows: pa.Table) -> pa.Table:
-    """The rows that steps may belong to: one for each setting, also where it has many.
+    """The rows that steps may belong to: one row for each setting, even if it has several.
 
     Args:
         rows: Rows of results with the columns `run`, `index`, `attempt` and `n_steps`.
@@ -81,7 +81,7 @@ def steps_of_rows(root: Path, owners: pa.Table) -> pa.Table:
 
     Args:
         root: The folder of the experiment.
-        owners: What `owners_of` gave.
+        owners: The rows that `owners_of` returned.
     """
     table = _joined([rows for run in _runs(owners) for rows in _of_run(root, run, owners)], owners)
     _warn_of_lost(root, owners, table.num_rows)
@@ -124,7 +124,7 @@ def _joined(batches: list[StepRows], owners: pa.Table) -> pa.Table:
 
 
 def _without_repeated(table: pa.Table, owners: pa.Table) -> pa.Table:
-    """The steps without those of settings that ran once more in the same attempt."""
+    """The steps, without those that a setting repeated in the same attempt."""
     counts = pc.value_counts(table.column("owner"))
     owner, n_found = counts.field("values"), counts.field("counts")
     n_recorded = pc.coalesce(owners.column("n_steps").combine_chunks().take(owner), n_found)
@@ -190,7 +190,7 @@ def _in_batches(
 
 
 def _names(batches: Sequence[StepRows]) -> list[str]:
-    """The names of the fields, in the order in which the settings gave them, whatever ran first."""
+    """The names of the fields in the order of the settings, whichever setting ran first."""
     first: dict[str, tuple[int, int, int]] = {}
     for rows in batches:
         places = list(zip(rows.owners.to_pylist(), rows.step.to_pylist(), strict=True))
@@ -207,7 +207,7 @@ def _names(batches: Sequence[StepRows]) -> list[str]:
 
 
 def _counts(batch: pa.RecordBatch, attempt: pa.Array) -> pa.Array:
-    """Which steps count, where a row is of this attempt; null for a setting without a row.
+    """Whether each step counts for a row of this attempt; null for a setting without a row.
 
     An attempt starts over, so that the steps of the attempts before it are superseded.
     """

@@ -74,7 +74,7 @@ class Row(dict[str, Any]):
 
 
 def key_given(method: str, row: object) -> str:
-    """The key that a method of `Results` was given: a key, or a row that has one.
+    """The key in the argument of a method of `Results`: a key, or a row that has one.
 
     Raises:
         StoreError: For anything else.

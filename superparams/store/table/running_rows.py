@@ -26,7 +26,7 @@ _Cell = tuple[pa.Array, ColumnType]
 
 
 def rows_of_running(run: Run, settings: Sequence[RunningSetting]) -> pa.Table:
-    """A row for each setting, with its parameters and what is known of its outcome so far.
+    """A row for each setting, with its parameters and the known part of its outcome.
 
     Args:
         run: The run.
@@ -46,7 +46,9 @@ def rows_of_running(run: Run, settings: Sequence[RunningSetting]) -> pa.Table:
                 source, [_cell(setting.params.get(name)) for setting in settings]
             )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise StoreError(f"{run.folder.path}: {name!r} of what runs cannot be read") from error
+            raise StoreError(
+                f"{run.folder.path}: {name!r} of a running setting cannot be read"
+            ) from error
         fields.append(column.field)
         arrays.append(array)
     for name, form in OUTCOME.items():

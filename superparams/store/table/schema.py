@@ -5,8 +5,8 @@ result with the name of one of these gets the prefix `param.` or `result.`, and 
 with the name of a parameter.
 
 If the types of a column differ from outcome to outcome, one type is chosen that keeps every value.
-Integers and floats become floats if no integer changes by that; sizes and units of one type become
-the widest; all other values become readable text.
+Integers and floats become floats if this changes no integer; types that differ only in size or unit
+become the widest of them; all other values become readable text.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def columns_of(
 def _types(survey: Survey, pieces: Sequence[Piece]) -> dict[str, dict[ColumnType, None]]:
     """The types of each column, in the order of columns: that of the newest run comes first."""
     types: dict[str, dict[ColumnType, None]] = {}
-    # Within a run those of the first settings come first, whichever arrived first.
+    # Within a run, the columns of the first settings come first, whichever arrived first.
     by_place = sorted(pieces, key=lambda piece: piece.first)
     newest = sorted(by_place, key=lambda piece: piece.run or "", reverse=True)
     for path in dict.fromkeys(piece.path for piece in newest):
@@ -143,7 +143,7 @@ def _chosen_type(
     types: Mapping[ColumnType, None],
     notes: list[str],
 ) -> ColumnType:
-    """The type for all values of a column, with a note when that is text which no value was."""
+    """The type for all values of a column; a note says if values of several types become text."""
     chosen = common_type(types, _values(survey, pieces, name))
     if chosen.kind == "json" and JSON not in types:
         shown = ", ".join(sorted({x.kind or str(x.type) for x in types} - {"null"}))
@@ -207,7 +207,7 @@ def common_type(
 
 
 def _widest(types: Iterable[ColumnType]) -> tuple[ColumnType, bool]:
-    """The type for values of all these types, and whether it holds any such value."""
+    """The type for values of all these types, and whether it holds every such value."""
     several = [x for x in dict.fromkeys(types) if not pa.types.is_null(x.type)]
     if len(several) < 2:
         return (several[0] if several else _NULL), True
@@ -240,7 +240,7 @@ def _widest_int(types: Sequence[ColumnType]) -> tuple[ColumnType, bool]:
 
 
 def _widest_type(types: Sequence[pa.DataType]) -> pa.DataType | None:
-    """A type to try for all values; None when only text holds them."""
+    """A type to try for all values; None if only text holds them."""
     is_a = pa.types
     if all(is_a.is_integer(x) or is_a.is_floating(x) for x in types):
         return pa.float64()

@@ -54,7 +54,7 @@ _SEAL: Final = "crc32=00000000"
 EMPTY_SEAL: Final = {_SEAL_KEY: _SEAL}  # metadata of a file that `seal` completes
 _CHUNK: Final = 1 << 20
 _LARGEST_FOOTER: Final = 1 << 30  # bytes
-NEVER_NULL: Final = ("key", "status", "run", "row")  # what tells which setting a row is of
+NEVER_NULL: Final = ("key", "status", "run", "row")  # identify the setting of a row
 
 
 @dataclass(slots=True)
@@ -68,8 +68,8 @@ class TableFile:
     runs: dict[str, int]  # bytes of the ledger of each run that it holds
     codes: dict[str, str | None]  # fingerprint of the code of each run
     notes: list[str]  # on its columns
-    beyond_ledger: dict[str, int]  # rows of each run that its ledger did not hold any more
-    has_all_columns: bool  # an older superparams did not write those that were added since
+    beyond_ledger: dict[str, int]  # rows of each run that were no longer in its ledger
+    has_all_columns: bool  # a table of an older superparams lacks later columns
     fields: object = None  # which fields the settings of each run have, see `field_owners`
     order: object = None  # of the columns of parameters, see `column_order`
     meanings: object = None  # of the names of points in each run, see `meanings`
@@ -86,7 +86,7 @@ class TableFile:
 
 
 class NotReadable(OSError):
-    """The table cannot be read now, and nothing says that it is damaged."""
+    """The table cannot be read now, but is perhaps not damaged."""
 
 
 def open_table(path: Path, *, verify: bool = True) -> TableFile | None:
@@ -170,7 +170,7 @@ def outcome_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return pa.chunked_array([pa.repeat(plain_scalar(default, OUTCOME[name]), table.num_rows)])
 
 
-@functools.cache  # to read it takes as long as to write a small table
+@functools.cache  # reading it takes as long as writing a small table
 def superparams_version() -> str | None:
     """The version of this superparams; None if it is not installed as a package."""
     from importlib import metadata
@@ -190,7 +190,7 @@ def head_of(schema: pa.Schema) -> dict[str, Any]:
 
 
 def refuse_nulls(path: Path, table: pa.Table) -> None:
-    """Refuse rows of a table that do not say which setting they are of.
+    """Refuse rows of a table that do not identify their setting.
 
     Args:
         path: The file.
@@ -275,7 +275,7 @@ def _place(file: BinaryIO) -> int:
 
 
 def _crc(file: BinaryIO, place: int) -> int:
-    """The checksum of all bytes, where its own digits count as zeros."""
+    """The checksum of all bytes, with its own digits as zeros."""
     file.seek(0)
     crc = position = 0
     while chunk := file.read(_CHUNK):

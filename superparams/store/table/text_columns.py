@@ -30,7 +30,7 @@ _MAP = pa.map_(
 
 
 class ColumnType(NamedTuple):
-    """The type of a column, and what its text was before it became text.
+    """The type of a column, and the kind of its values before they became text.
 
     kind: None where the values were not changed into text.
     """
@@ -104,7 +104,7 @@ def _integers(value: Any) -> Any:
     return None if value is None else [_integers(x) for x in value]
 
 
-# ---- spilled rows as they come back
+# ---- reading spilled rows
 
 SpilledRow = Mapping[str, Mapping[str, Any]]  # name of the column -> type, kind and text
 
@@ -115,7 +115,7 @@ def spilled_rows(rows: pa.RecordBatch | pa.Table) -> list[SpilledRow]:
 
 
 def type_of(cell: Mapping[str, Any]) -> ColumnType:
-    """The type that a spilled value gets in the table: its own if JSON can hold it, else text."""
+    """The type of a spilled value in the table: its own type if JSON can hold it, else text."""
     if cell["kind"] is None and cell["type"] in _TYPED:
         return ColumnType(_TYPED[cell["type"]])
     is_text = cell["kind"] is not None and cell["type"] == "string"

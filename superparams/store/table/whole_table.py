@@ -1,4 +1,4 @@
-"""What all tables offer: libraries that read Arrow take them, and their rows are dicts."""
+"""The methods of all tables: libraries that read Arrow take them, and their rows are dicts."""
 
 from __future__ import annotations
 
