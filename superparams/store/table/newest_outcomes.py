@@ -284,8 +284,7 @@ def _warn_of_table(path: Path, error: Exception) -> None:
 def _runs_to_read(survey: Survey) -> list[RunFolder]:
     """The runs whose ledgers are read.
 
-    With exclusions, these are all runs, since the table lacks outcomes that excluded ones
-    superseded.
+    With exclusions, all: the table lacks outcomes that excluded outcomes have superseded.
     """
     runs = [run for run in survey.runs if run.name not in survey.exclusions.runs]
     lost = survey.table.beyond_ledger if survey.table else {}
