@@ -75,6 +75,8 @@ VERBS: list[list[str]] = [
     ["clean", "--failed", "--dry-run", "--json"],
     ["clean", "--all", "--dry-run"],
     ["diff", "last", "last"],
+    ["list"],
+    ["list", "--json"],
 ]
 # All of them in one process, which spares the loading.
 DRIVER = """
@@ -94,6 +96,9 @@ for words in json.loads(sys.argv[1]):
 assert not [x for x in sys.modules if x.partition(".")[0] in ("experiments", "heavy", "fit")]
 json.dump(said, sys.stdout)
 """
+
+
+KINDS = "done", "stale", "failed", "killed", "timeout", "stopped"
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +162,9 @@ def check(found: dict[str, Done], *, code: str, todo: int | None) -> None:
     assert "nothing to remove" in found["clean --dry-run"].out
     assert document(found, "clean --failed --dry-run --json")["outcomes"] == 4
     status = document(found, "status --json")
+    (listed,) = found["list --json"].document["experiments"]
+    assert (listed["name"], listed["state"]["todo"]) == ("fit.Fit", todo)
+    assert {name: listed["state"][name] for name in KINDS} == {name: status[name] for name in KINDS}
     assert (status["todo"], status["failed"], status["runs"]) == (todo, 4, 2)
     assert (status["done"], status["stale"]) == ((0, 8) if code == "stale" else (8, 0))
     if code not in ("current", "stale"):

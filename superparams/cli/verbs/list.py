@@ -16,7 +16,7 @@ from superparams.cli.click_types import NAME
 from superparams.cli.session import Session
 from superparams.cli.streams import stdout_to_stderr
 from superparams.cli.terminal import room, styled
-from superparams.errors import headline, safe_text
+from superparams.errors import CommandError, headline, safe_text
 from superparams.errors.tables import Table
 from superparams.errors.units import counted
 
@@ -56,19 +56,36 @@ def command(
 
     Files are read and not imported. What a run recorded of a space is known, and so are points that
     are written out in the file; --import counts the settings of all others.
-    """
-    from superparams.cli.name_lookup import all_files, resolve, shown
 
-    folder, root = session.results(results), session.root
-    references = all_files(root) if target is None else resolve(root, target)
-    listed = list((_imported if is_imported else _read)(root, references, folder))
+    In place of NAME, the path of a results folder lists what is recorded there.
+    """
+    from superparams.cli.name_lookup import shown
+
+    listed, is_recorded = _listed(session, target, results, is_imported=is_imported)
     if is_json:
         _print_json(listed)
     else:
-        _print(listed, shown(root.folder) if target is None else target)
+        _print(listed, shown(session.root.folder) if target is None else target)
         uncounted = sum(_is_uncounted(entry) for file in listed for entry in file.entries)
-        if uncounted and not is_imported:
+        if uncounted and not (is_imported or is_recorded):
             click.echo(f"`experiment list --import` counts the settings of {_each(uncounted)}.")
+
+
+def _listed(
+    session: Session, target: str | None, results: Path | None, *, is_imported: bool
+) -> tuple[list[_File], bool]:
+    """The experiments of a name or a path, and whether only the results know them."""
+    from superparams.cli.name_lookup import all_files, resolve
+
+    try:
+        folder, root = session.results(results), session.root
+        references = all_files(root) if target is None else resolve(root, target)
+    except CommandError:
+        if target is None or is_imported:
+            raise
+        # A path, or a name that only the results know; if it is neither, the error says so.
+        return list(_recorded(session.recorded_by_text(target, results))), True
+    return list((_imported if is_imported else _read)(root, references, folder)), False
 
 
 @dataclass
@@ -98,7 +115,13 @@ class _Entry:
 
 @dataclass
 class _File:
-    """A file, its experiments, and why it cannot be imported, in one line."""
+    """A file, or a folder of results without a file.
+
+    Attributes:
+        file: The file or the folder.
+        entries: Its experiments.
+        problem: Why the file cannot be imported, in one line.
+    """
 
     file: Path
     entries: list[_Entry]
@@ -129,9 +152,24 @@ def _read(root: Root, references: Sequence[Found], results: Path) -> Iterator[_F
         yield _File(reference.file, entries, problem)
 
 
-def _entry_by_text(record: RecordedExperiment, texts: TextClasses) -> _Entry:
+def _recorded(records: Sequence[RecordedExperiment]) -> Iterator[_File]:
+    for file, of_file in itertools.groupby(records, key=_file_of):
+        yield _File(file, [_entry_by_text(record, None) for record in of_file])
+
+
+def _file_of(record: RecordedExperiment) -> Path:
+    return record.root if record.cls is None else record.cls.file
+
+
+def _entry_by_text(record: RecordedExperiment, texts: TextClasses | None) -> _Entry:
+    """An experiment by its text, if there is one, and by its records.
+
+    Args:
+        record: The experiment.
+        texts: The classes in the experiments folder; None to look only at the records.
+    """
     entry = _Entry(record.name, "" if record.cls is None else record.cls.description)
-    if record.cls is not None:
+    if record.cls is not None and texts is not None:
         space = texts.space(record.cls)
         entry.needs, entry.settings, entry.is_exact = space.needs, space.size, space.is_exact
         entry.ranges = _ranges(space)
