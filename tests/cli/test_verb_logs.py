@@ -55,6 +55,16 @@ def test_nothing_was_printed(project: Project) -> None:
         assert (ended.code, ended.out, ended.err) == (0, "", "It printed nothing.\n")
 
 
+def test_a_run_without_notes(project: Project) -> None:
+    """With one worker there may be none: the message says how to see what settings printed."""
+    project.experiments("RQ1")
+    assert project.run("RQ1").code == 0
+    ended = project.run("logs", "RQ1")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err.startswith("The run has no notes.")
+    assert "`experiment logs RQ1.RQ1 KEY`" in ended.err
+
+
 def test_what_is_no_setting(ran: Project) -> None:
     ended = ran.run("logs", "RQ1", "zz")
     assert (ended.code, ended.out) == (2, "")

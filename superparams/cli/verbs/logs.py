@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 NOT_KEPT: Final = "The setting ran in the process of the run itself, so its output was not kept."
+NO_NOTES: Final = (
+    "The run has no notes. What its settings printed: `experiment logs {name} KEY`, or "
+    "`experiment logs {name} --worker 0`."
+)
 
 
 @click.command("logs")
@@ -95,6 +99,8 @@ def command(
         json_document.write({**about, "log": None if log is None else _text(log, tail)})
     elif log is None:
         click.echo(NOT_KEPT, err=True)
+    elif is_of_run and rank is None and not log.exists:
+        click.echo(NO_NOTES.format(name=about["experiment"]), err=True)
     else:
         _print(log, tail)
 
