@@ -18,6 +18,8 @@ from superparams.errors.units import counted, duration
 from superparams.outcomes.arrow import python_values
 from superparams.outcomes.outcome import FAILURES
 from superparams.store.names.field_owners import NONE, FieldOwners
+from superparams.store.runs.folder import run_folders
+from superparams.store.runs.recorded_codes import held_by_code
 from superparams.store.runs.results_folder import short_path
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows, as_dicts
@@ -42,6 +44,7 @@ __all__ = [
 
 ROWS: Final = 10  # rows shown, half of them from the end
 CHARS: Final = 30  # characters of a cell
+_RUNS: Final = 16  # of the newest runs are looked at
 KEY: Final = 8  # digits of a key that are shown; more if two keys begin with the same digits
 
 
@@ -93,7 +96,12 @@ def _unknown(results: Results) -> str:
 
 
 def _count_codes(results: Results) -> int:
-    return len(results.column("code").unique())
+    """How many codes made the rows; the codes of the alternatives of one class are one code."""
+    codes = set(results.column("code").unique().to_pylist())
+    recent = run_folders(results.root)[-_RUNS:] if len(codes) > 1 else []
+    if any(codes <= held_by_code(run.manifest()).keys() for run in reversed(recent)):
+        return 1
+    return len(codes)
 
 
 def shown_of(results: Results, rows: Rows, *, is_html: bool) -> Table:

@@ -281,3 +281,26 @@ def test_50_rows_with_the_code_of_the_class(tmp_path: Path) -> None:
     edit(tmp_path, "3 * self.trees +", "4 * self.trees +")
     left = "import warnings\nwarnings.simplefilter('ignore')\n"
     assert printed(tmp_path, left + show).startswith("{'done': 4, 'stale': 2}")
+
+
+LOAD = """
+from pathlib import Path
+from superparams import Results
+(folder,) = Path("results").iterdir()
+loaded = Results.load(folder)
+print(loaded.summary.count("rows of 2 codes"), str(loaded).splitlines()[1].split().count("code"))
+"""
+
+
+def test_56_alternatives_of_one_class_are_no_several_codes(tmp_path: Path) -> None:
+    """Without the code, rows are told apart only if the code of the class had changed."""
+    project(tmp_path)
+    assert printed(tmp_path, NEW).startswith("{'done': 6}")
+    assert output(tmp_path, LOAD) == "0 0\n"
+    edit(tmp_path, "self.C +", "2 * self.C +")
+    assert printed(tmp_path, NEW) == "{'done': 6} 4"  # the rows of the forest are of this code, too
+    assert output(tmp_path, LOAD) == "0 0\n"
+    edit(tmp_path, "return 1\n", "return 2\n")
+    some = "from fit import Fit\nprint(Fit()[:4].run_all(progress=False).counts)"
+    assert printed(tmp_path, some).endswith("{'done': 4}")
+    assert output(tmp_path, LOAD) == "1 1\n"
