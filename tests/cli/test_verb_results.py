@@ -151,6 +151,9 @@ class TestFormats:
         ended = ran.run("results", "RQ1", "-o", str(tmp_path / "x.txt"))
         assert ended.code == 2
         assert "end its name in .csv" in ended.err
+        ended = ran.run("results", "RQ1", "-o", "page.html")
+        assert ended.code == 2
+        assert "`experiment report RQ1 -o " in ended.err
         ended = ran.run("results", "RQ1", "-o", str(tmp_path / "none" / "x.csv"))
         assert ended.code == 2
         assert "cannot write" in ended.err

@@ -150,7 +150,7 @@ def command(
         raise click.UsageError(f"--pareto and {other_flag} exclude each other: give one.")
     flags = is_failed, is_stale, is_average, are_steps, is_pareto
     options = ResultsOptions(sort, where, columns, *flags, key)
-    form = form or _form_of(file)
+    form = form or _form_of(file, target)
     records = session.recorded_by_text(target, results)
     if not any(record.has_records for record in records):
         _ = records[0].results  # raises the error, which says what to do
@@ -162,8 +162,8 @@ def command(
         _write(records, options, limit, form, file)
 
 
-def _form_of(file: Path | None) -> str:
-    """The format for the name of a file.
+def _form_of(file: Path | None, target: str) -> str:
+    """The format for the name of a file, into which the results of `target` are to be written.
 
     Raises:
         CommandError: When the name has no such ending.
@@ -172,6 +172,10 @@ def _form_of(file: Path | None) -> str:
 
     if file is None:
         return "table"
+    if file.suffix.lower() in (".html", ".htm"):
+        raise CommandError(
+            f"-o {file}: the page of results is written by `experiment report {target} -o {file}`"
+        )
     if file.suffix.lower() not in SUFFIXES:
         raise CommandError(f"-o {file}: end its name in {', '.join(SUFFIXES)}, or give --format")
     return SUFFIXES[file.suffix.lower()]
