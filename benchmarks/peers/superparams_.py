@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import curves, pages, task
+from benchmarks.peers.superparams_nothing import Nothing
 from superparams import Experiment, maximize, minimize, search, strategies, value
 from superparams.executor import Processes
 
@@ -14,16 +15,6 @@ from superparams.executor import Processes
 def ahead() -> None:
     """Import what a run imports: no experiment does that itself, and its workers need not."""
     import superparams.run.loop  # noqa: F401
-
-
-class Nothing(Experiment):
-    """Settings that only hand one number back."""
-
-    a: int = search(range(10))
-    b: int = search(range(100))
-
-    def run(self) -> dict[str, int]:
-        return {"x": self.a * 100 + self.b}
 
 
 def space(n: int) -> Nothing:
