@@ -204,7 +204,8 @@ def _executed(program: str, words: Sequence[str] | None, session: Session | None
     except click.Abort as error:
         return _aborted(error)
     except SuperparamsError as error:
-        click.echo(f"Error: {error}{_verb_meant(error)}", err=True)
+        words = sys.argv[1:] if arguments is None else arguments
+        click.echo(f"Error: {_with_verb_meant(error, words)}", err=True)
     except Exception as error:
         _show_other(error)
     return USAGE
@@ -226,18 +227,25 @@ def _show(error: click.ClickException) -> None:
     text = io.StringIO()
     error.show(text)
     if isinstance(error, click.NoSuchOption):
-        text.write(_option_meant(error.option_name))
+        text.write(_option_meant(error.option_name, error.ctx))
     click.echo(safe_text.lines(text.getvalue()), err=True, nl=False)
 
 
-def _option_meant(name: str) -> str:
+def _option_meant(name: str, ctx: click.Context | None) -> str:
     """What to write instead of an option of an older version, or of a field with dashes."""
     from superparams.declare.legacy import OPTIONS
 
     if name in OPTIONS:
         return f"{name} was an option of superparams 0.1.0; now use {OPTIONS[name]}.\n"
     field = name.lstrip("-")
-    return f"Fields are given without dashes: {field}=VALUE.\n" if field.isidentifier() else ""
+    params = [] if ctx is None else ctx.command.params
+    if not field.isidentifier():
+        return ""
+    if any("FIELD=VALUES" in (param.metavar or "") for param in params):
+        return f"Fields are given without dashes: {field}=VALUE.\n"
+    if any("--where" in param.opts for param in params):
+        return f"Rows are selected with --where: --where {field}=VALUE.\n"
+    return ""
 
 
 def _show_other(error: Exception) -> None:
@@ -250,10 +258,19 @@ def _show_other(error: Exception) -> None:
     click.echo(f"Error: {safe_text.lines(text)}", err=True)
 
 
-def _verb_meant(error: SuperparamsError) -> str:
-    """A hint if an unknown name is similar to a verb."""
-    near = similar(getattr(error, "target", ""), VERBS, 1)
-    return f"; or did you mean the verb {near[0]}?" if near else ""
+def _with_verb_meant(error: SuperparamsError, words: Sequence[str]) -> str:
+    """An error, with a hint if its unknown name stands where a verb may, and is similar to one."""
+    text, name = str(error), getattr(error, "target", "")
+    if not name or name not in words[:1]:
+        return text
+    if name == "help":
+        return f"{text}; did you mean --help?"
+    near = similar(name, VERBS, 1)
+    if not near:
+        return text
+    if text.endswith("?"):
+        return f"{text[:-1]}, or the verb {near[0]}?"
+    return f"{text}; or did you mean the verb {near[0]}?"
 
 
 def _aborted(error: click.Abort) -> int:

@@ -26,6 +26,7 @@ from superparams.identity.code.roots import (
 __all__ = ["Found", "Root", "all_files", "find_root", "resolve", "root_at", "shown", "without_run"]
 
 LONGEST = 255  # characters of a name
+MOST_FILES = 50  # that are read to find misplaced experiments
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,18 @@ def _no_root(start: Path, project: Path) -> str:
 
     problem = f"there is no folder {FOLDER_NAME}/ in {start}, nor above it in the project"
     below = [str(folder.relative_to(project)) for folder in experiments_below(project)]
+    above = next((x for x in project.parents if (x / FOLDER_NAME).is_dir()), None)
+    beside = [file.name for file in _python_files(start) if classes_in(file)]
+    if above is not None and not below:
+        return (
+            f"{problem}, but there is {above / FOLDER_NAME}: start the command in {above}, or put "
+            f"an empty pyproject.toml there, which makes all folders below it one project"
+        )
+    if beside and not below:
+        return (
+            f"{problem}, but {beside[0]} may have experiments: make the folder {FOLDER_NAME}/ and "
+            f"move {beside[0]} there, or run it with Python if it calls run_all()"
+        )
     if not below:
         return (
             f"{problem}; `experiment init` makes one, and [tool.superparams] {FOLDER_NAME} in "
@@ -98,6 +111,11 @@ def _no_root(start: Path, project: Path) -> str:
         f"{problem}, but there is {', '.join(below[:5])}: start the command there, or write "
         f'[tool.superparams] {FOLDER_NAME} = "{below[0]}" into {project / "pyproject.toml"}'
     )
+
+
+def _python_files(folder: Path) -> list[Path]:
+    """Some Python files in a folder; none where it cannot be listed."""
+    return sorted(file for file in folder.glob("*.py") if file.is_file())[:MOST_FILES]
 
 
 def root_at(folder: Path) -> Root:
@@ -259,7 +277,10 @@ def _unique(root: Root, tree: Tree, meaning: Meaning) -> str:
 def _unknown(root: Root, tree: Tree, target: str) -> str:
     dotted = target.removesuffix(".py").replace("/", ".").replace(":", ".").strip(".")
     near = similar(dotted.removeprefix(f"{root.folder.name}."), _known(root, tree), 4)
-    remedy = f"did you mean {', '.join(near)}?" if near else "without a name, all are listed"
+    remedy = f"did you mean {', '.join(near)}?" if near else "`experiment list` lists all"
+    file = Path(os.path.abspath(target.partition(":")[0]))
+    if file.suffix == ".py" and _inside(root.folder, file) is None and file.is_file():
+        remedy = f"{file} is outside of this folder: move it there"
     return f"there is no experiment {target!r} in {root.folder}; {remedy}"
 
 

@@ -216,6 +216,34 @@ def test_no_folder(project: Project) -> None:
     assert project.run("--help").code == 0
 
 
+def test_a_folder_above_that_belongs_to_no_project_is_named(project: Project) -> None:
+    project.experiments("RQ1")
+    (project.folder / "pyproject.toml").unlink()
+    (project.folder / "data").mkdir()
+    for words in ([], ["RQ1"], ["results", "RQ1"]):
+        done = project.run(*words, inside="data")
+        assert done.code == 2
+        assert f"but there is {project.folder / 'experiments'}: start" in done.err
+        assert f"start the command in {project.folder}, or put an empty pyproject.toml" in done.err
+    assert project.run("RQ1").code == 0
+    (project.folder / "pyproject.toml").touch()
+    assert project.run("RQ1", inside="data").code == 0, "as the message says"
+
+
+def test_an_experiment_in_the_wrong_folder_is_named(project: Project) -> None:
+    project.experiments("RQ1", folder=".")
+    project.write({"helper.py": "class Helper:\n    pass\n"})
+    for words in ([], ["RQ1"], ["RQ1.py"]):
+        done = project.run(*words)
+        assert (done.code, "move RQ1.py there" in done.err) == (2, True), done.err
+    project.experiments("RQ2")
+    done = project.run("RQ1.py")
+    assert f"{project.folder / 'RQ1.py'} is outside of this folder: move it there" in done.err
+    (project.folder / "RQ1.py").rename(project.folder / "experiments/RQ1.py")
+    assert project.run("RQ1.py").code == 0
+    assert "outside" not in project.run("RQ3.py").err, "there is no such file"
+
+
 def test_the_folder_that_pyproject_names(project: Project) -> None:
     project.experiments("RQ1", folder="research/trials").experiments("Other")
     project.write({"pyproject.toml": '[tool.superparams]\nexperiments = "research/trials"\n'})

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from superparams.store.runs.folder import run_folders
-from tests.cli.command import Project
+from tests.cli.command import EXPERIMENT, Project
 from tests.cli.six_settings import fits, key, root
-from tests.runs import output
+from tests.runs import Terminal, output
 from tests.timing import wait_for
 
 
@@ -45,6 +45,21 @@ def test_of_a_run_and_a_worker(ran: Project) -> None:
     ended = ran.run("logs", "RQ1", "--worker", "7")
     assert (ended.code, ended.out) == (0, "")
     assert "There is no log" in ended.err
+
+
+def test_the_log_of_a_run_leads_to_those_of_its_settings(project: Project) -> None:
+    project.experiments("RQ1")
+    assert project.run("RQ1").code == 0
+    ended = project.run("logs", "RQ1")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err.startswith("There is no log ")
+    assert ended.err.endswith("`experiment logs NAME KEY` shows what a setting printed.\n")
+    assert project.run("RQ1", "-n", "2", "--rerun").code == 0
+    assert project.run("logs", "RQ1").err == "", "into a pipe, only the log is written"
+    with Terminal(project.folder, EXPERIMENT, "logs", "RQ1") as at:
+        assert at.end() == 0
+    assert "payload" in at.seen
+    assert "`experiment logs NAME KEY` shows" in at.seen
 
 
 def test_nothing_was_printed(project: Project) -> None:

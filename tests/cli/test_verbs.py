@@ -134,6 +134,36 @@ def test_did_you_mean_the_verb(project: Project, word: str, verb: str) -> None:
     assert (done.code, f"did you mean the verb {verb}?" in done.err) == (2, True), done.err
 
 
+def test_a_verb_is_meant_only_where_one_may_stand(project: Project) -> None:
+    project.experiments("stat")
+    done = project.run("stats")
+    assert done.err.endswith("did you mean stat, stat.stat, or the verb status?\n")
+    done = project.run("results", "lst")
+    assert (done.code, "verb" in done.err) == (2, False), done.err
+    assert "`experiment list` lists all" in done.err
+    assert "did you mean --help?" in project.run("help").err
+    assert "--help" not in project.run("run", "help").err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["RQ1", "--a", "2"], "Fields are given without dashes: a=VALUE."),
+        (["run", "RQ1", "--a", "2"], "Fields are given without dashes: a=VALUE."),
+        (["results", "RQ1", "--a", "2"], "Rows are selected with --where: --where a=VALUE."),
+        (["status", "RQ1", "--a", "2"], ""),
+        (["report", "RQ1", "--a", "2"], ""),
+    ],
+)
+def test_an_unknown_option_gets_a_hint_that_its_verb_takes(
+    project: Project, words: list[str], hint: str
+) -> None:
+    done = project.experiments("RQ1").run(*words)
+    assert done.code == 2
+    told = [line for line in done.err.splitlines() if "VALUE." in line]
+    assert told == ([hint] if hint else []), done.err
+
+
 def test_a_verb_that_is_not_there_is_none() -> None:
     assert load_verb("no_such_verb") is None
 

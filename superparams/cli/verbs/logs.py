@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+OF_SETTING: Final = "`experiment logs NAME KEY` shows what a setting printed."
 NOT_KEPT: Final = "The setting ran in the process of the run itself, so its output was not kept."
 NO_NOTES: Final = (
     "The run has no notes. What its settings printed: `experiment logs {name} KEY`, or "
@@ -103,6 +104,8 @@ def command(
         click.echo(NO_NOTES.format(name=about["experiment"]), err=True)
     else:
         _print(log, tail)
+        if is_of_run and rank is None and (is_terminal() or not log.exists):
+            click.echo(OF_SETTING, err=True)
 
 
 def _follow_setting(
