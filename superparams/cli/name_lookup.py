@@ -294,8 +294,8 @@ def _known(root: Root, tree: Tree) -> list[str]:
 
 
 def without_run(names: Sequence[str]) -> str:
-    """The end of an error about classes that cannot run; empty if there are none."""
+    """The end of an error about classes that cannot run, or about a file without a class."""
     if not names:
-        return ""
+        return "; write one: class Name(Experiment), with fields and a method run"
     has = "has" if len(names) == 1 else "have"
     return f" that can run: {', '.join(names)} {has} no run(); write one"

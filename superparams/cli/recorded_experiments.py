@@ -303,7 +303,9 @@ class ExperimentsByText:
         idle = [x.qualname for x in classes]
         if broken:
             return f"there is no experiment in {files}: {'; '.join(broken)}"
-        if classes and all(x.lacks_run for x in classes):
+        if all(x.lacks_run for x in classes):
             return f"there is no experiment in {files}{without_run(idle)}"
-        more = f" that can run, as far as its text tells; it has {', '.join(idle)}" if idle else ""
-        return f"there is no experiment in {files}{more}"
+        return (
+            f"there is no experiment in {files} that can run, as far as its text tells; "
+            f"it has {', '.join(idle)}"
+        )

@@ -110,7 +110,14 @@ def _may_hold_groups(axis: Axis) -> bool:
 
 def unknown(cls: type[Any], name: str, names: Iterable[str]) -> FieldError:
     """The error for an unknown name of a field, with the most similar known name."""
-    return FieldError(f"{cls.__name__} has no field {shorten(name)}; {meant(name, names)}")
+    problem = f"{cls.__name__} has no field {shorten(name)}"
+    constant = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+    if isinstance(constant, bool | int | float | str) and not name.startswith("_"):
+        return FieldError(
+            f"{problem}, since {cls.__name__}.{name} has no annotation; write "
+            f"{name}: {type(constant).__name__} = {shorten(constant)} in the class"
+        )
+    return FieldError(f"{problem}; {meant(name, names)}")
 
 
 def meant(name: str, names: Iterable[str], kind: str = "fields") -> str:

@@ -225,7 +225,7 @@ class Experiment(Params):
         from superparams.run.options import RunOptions, in_new_words
         from superparams.run.workers_ahead import run_all
 
-        return run_all(self, RunOptions(**in_new_words(options, old)))
+        return run_all(self, RunOptions(**in_new_words(options, old, type(self))))
 
 
 class Settings(Slice[E]):

@@ -35,13 +35,18 @@ OPTIONS: Final = {
 
 
 def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
-    """Wrap `run_all`: an old keyword is an error that names the new one.
+    """Wrap `run_all`: an old keyword, and a call on the class, are errors that name the remedy.
 
     A KeyboardInterrupt leaves it with the frames of the user's code alone.
     """
 
     @functools.wraps(run_all)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not args or not hasattr(args[0], "run_all"):
+            raise TypeError(
+                "run_all() was called on a class, and needs an instance: write MyExperiment()"
+                ".run_all(), with parentheses after the name of the class"
+            )
         for name in kwargs.keys() & KEYWORDS.keys():
             raise RunError(
                 f"run_all({name}=...) was an option of superparams 0.1.0; now use "

@@ -236,9 +236,9 @@ class Params(metaclass=SearchMeta):
     def __setattr__(self, name: str, x: object) -> None:
         if name in fields_of(type(self)):
             raise ReadOnlyError(
-                f"{type(self).__name__}.{name} is read-only, since what is recorded must be what "
-                f"ran (tried to set {shorten(x)}); use setting.replace({name}=...) for a new "
-                f"setting, value(derive=...) to compute it, or an undeclared attribute"
+                f"{type(self).__name__}.{name} is read-only (tried to set {shorten(x)}); use "
+                f"another name, setting.replace({name}=...) for a new setting, or "
+                f"value(derive=...) to compute it: what is recorded must be what ran"
             )
         object.__setattr__(self, name, x)
 

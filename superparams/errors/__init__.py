@@ -150,7 +150,21 @@ def headline(error: BaseException) -> str:
     except Exception as failure:
         text = f"<its message raised {type(failure).__name__}>"
     fields = "".join(f" ({note.short})" for note in _notes(error) if isinstance(note, FieldNote))
+    fields += _field_meant(error)
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + fields
+
+
+def _field_meant(error: BaseException) -> str:
+    """A hint if an attribute that a declared class lacks is similar to one of its fields."""
+    if not isinstance(error, AttributeError) or not isinstance(error.name, str):
+        return ""
+    fields = getattr(type(error.obj), "__superparams_fields__", None)
+    if not isinstance(fields, dict):
+        return ""
+    from superparams.errors.suggestions import similar
+
+    near = similar(error.name, cast("dict[str, object]", fields), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _notes(error: BaseException) -> list[object]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypedDict, cast, get_args
@@ -293,12 +293,21 @@ class OldOptions(TypedDict, total=False):
 NEW_NAMES: Final = {"start_method": "start_method", "threads_per_worker": "threads", "gpus": "gpus"}
 
 
-def in_new_words(options: Mapping[str, object], old: Mapping[str, object]) -> dict[str, Any]:
+# What other libraries call the number of workers.
+NAMES_OF_WORKERS: Final = frozenset(
+    {"n_jobs", "n_workers", "num_workers", "max_workers", "workers", "processes"}
+)
+
+
+def in_new_words(
+    options: Mapping[str, object], old: Mapping[str, object], cls: type[Any] | None = None
+) -> dict[str, Any]:
     """The options of a call of `run_all`, with deprecated ones moved to the engine.
 
     Args:
         options: By their names in `RunOptions`.
         old: Those that the signature does not name.
+        cls: The class that runs; one of its fields may be meant.
 
     Raises:
         TypeError: For an option that never existed.
@@ -306,7 +315,9 @@ def in_new_words(options: Mapping[str, object], old: Mapping[str, object]) -> di
     """
     unknown = next((name for name in old if name not in NEW_NAMES), None)
     if unknown is not None:
-        raise TypeError(f"run_all() got an unexpected keyword argument {unknown!r}")
+        raise TypeError(
+            f"run_all() got an unexpected keyword argument {unknown!r}; {_meant(unknown, cls)}"
+        )
     of_processes = {NEW_NAMES[name]: x for name, x in old.items()}
     if old:
         names = ", ".join(f"{name}=" for name in old)
@@ -317,6 +328,18 @@ def in_new_words(options: Mapping[str, object], old: Mapping[str, object]) -> di
             DeprecationWarning,
         )
     return with_processes(options, of_processes)
+
+
+def _meant(name: str, cls: type[Any] | None) -> str:
+    """What to write instead of an unknown option: a field of the class, or a similar option."""
+    from superparams.declare.dotted_names import meant
+    from superparams.declare.metaclass import recorded_fields
+
+    if cls is not None and name in recorded_fields(cls):
+        return f"{name} is a field: write {cls.__name__}({name}=...).run_all()"
+    if name in NAMES_OF_WORKERS:
+        return "the number of workers is num_proc=..."
+    return meant(name, [option.name for option in fields(RunOptions)], "options")
 
 
 def with_processes(options: Mapping[str, Any], of_processes: Mapping[str, Any]) -> dict[str, Any]:

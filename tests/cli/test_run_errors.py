@@ -85,7 +85,7 @@ def test_a_space_that_cannot_be_counted_keeps_all_from_running(fit: Project) -> 
             "        raise ValueError('not today')\nclass A(B):\n    pass\n",
             "ValueError: not today",
         ),
-        ("x = 1", "there is no experiment in"),
+        ("x = 1", "W.py; write one: class Name(Experiment), with fields and a method run"),
         (
             "from superparams import *\nclass A(Experiment):\n    a: int = search([1])\n",
             "there is no experiment in",

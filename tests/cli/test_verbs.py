@@ -139,7 +139,7 @@ def test_a_verb_is_meant_only_where_one_may_stand(project: Project) -> None:
     done = project.run("stats")
     assert done.err.endswith("did you mean stat, stat.stat, or the verb status?\n")
     done = project.run("results", "lst")
-    assert (done.code, "verb" in done.err) == (2, False), done.err
+    assert (done.code, "the verb" in done.err) == (2, False), done.err
     assert "`experiment list` lists all" in done.err
     assert "did you mean --help?" in project.run("help").err
     assert "--help" not in project.run("run", "help").err

@@ -363,6 +363,7 @@ def test_one_class_by_value_stays_one_class() -> None:
 class Picky(Experiment):
     batch_size: int
     flag: bool = True
+    depth = 3
 
 
 @pytest.mark.parametrize(
@@ -370,6 +371,8 @@ class Picky(Experiment):
     [
         (lambda: Picky(bach_size=3), r"Picky has no field 'bach_size'; did you mean batch_size\?"),
         (lambda: Picky(zzz=3), r"Picky has no field 'zzz'; its fields: batch_size, flag"),
+        (lambda: Picky(depth=4), r"Picky\.depth has no annotation; write depth: int = 3 in the cl"),
+        (lambda: Picky(run=4), r"Picky has no field 'run'; its fields: batch_size, flag"),
         (lambda: Picky(), r"Picky\.batch_size is required: give it at.*Picky\(batch_size=\.\.\.\)"),
         (lambda: Picky(3, 4), r"Picky\(3, 4\): fields are given by name.*Picky\(batch_size=3\)"),
         (lambda: Params(3), r"Params\(3\): fields are given by name, and it has none"),

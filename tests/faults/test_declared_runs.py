@@ -94,6 +94,30 @@ def test_59_a_forgotten_return_is_noted_once(
     assert not any("return" in note for note in again.notes)
 
 
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_59_a_misspelt_field_is_told_with_what_is_meant(tmp_path: Path, num_proc: int) -> None:
+    class Misspelt(Xs):
+        rate: float = 0.5
+
+        def run(self) -> dict[str, Any]:
+            return {"y": self.rat}  # type: ignore[attr-defined]  # pyright: ignore
+
+    class Elsewhere(Xs):
+        rate: float = 0.5
+
+        def run(self) -> dict[str, Any]:
+            return {"y": "text".rat}  # type: ignore[attr-defined]  # pyright: ignore
+
+    def errors(space: Experiment) -> set[str]:
+        table = space.run_all(num_proc, results=tmp_path, progress=False)
+        return {row["error"] for row in table.failures}
+
+    assert errors(Misspelt(x=0)) == {
+        "AttributeError: 'Misspelt' object has no attribute 'rat' (did you mean rate?)"
+    }
+    assert errors(Elsewhere(x=0)) == {"AttributeError: 'str' object has no attribute 'rat'"}
+
+
 def test_59_valid_without_return_is_an_error_with_the_remedy(tmp_path: Path) -> None:
     class Always(Full):
         def valid(self) -> bool:  # type: ignore[return]

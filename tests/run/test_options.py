@@ -258,6 +258,29 @@ def test_an_option_that_never_existed_is_a_type_error() -> None:
         in_new_words({}, {"nproc": 2})
 
 
+def test_an_unknown_option_is_told_with_what_is_meant() -> None:
+    class Fit(Experiment):
+        rate: float = search([0.1, 0.2])
+
+        def run(self) -> None: ...
+
+    run_all: Any = Fit().run_all
+    for options, remedy in (
+        ({"n_jobs": 2}, r"the number of workers is num_proc=\.\.\."),
+        ({"max_workers": 2}, r"the number of workers is num_proc=\.\.\."),
+        ({"num_procs": 2}, "did you mean num_proc"),
+        ({"time_out": 2}, "did you mean timeout"),
+        ({"rate": 0.1}, r"rate is a field: write Fit\(rate=\.\.\.\)\.run_all\(\)"),
+        ({"quux": 1}, "its options: num_proc, engine, resume"),
+    ):
+        with pytest.raises(TypeError, match=remedy):
+            run_all(**options)
+    of_class: Any = Fit.run_all
+    for words, named in ((), {}), ((), {"num_proc": 2}), ((2,), {}):
+        with pytest.raises(TypeError, match=r"called on a class.*MyExperiment\(\)\.run_all\(\)"):
+            of_class(*words, **named)
+
+
 def test_the_old_options_of_a_type_checker_are_those_that_work() -> None:
     assert list(NEW_NAMES) == list(OldOptions.__annotations__)
     assert list(NEW_NAMES.values()) == [one.name for one in fields(Processes) if one.init]

@@ -63,7 +63,10 @@ class CodeWithoutFile:
         node = next(nodes, None)
         if node is None:
             if own:
-                self._note(f"{cls.__qualname__} has no text: its compiled methods count instead")
+                self._note(
+                    f"the source of {cls.__qualname__} is not known: its compiled methods count "
+                    f"instead"
+                )
             for function in own:
                 self._add_compiled(function)
             return
@@ -110,7 +113,9 @@ class CodeWithoutFile:
         self._add_compiled(function)
 
     def _add_compiled(self, function: types.FunctionType) -> None:
-        self._note(f"{function.__qualname__} has no text: its compiled code counts instead")
+        self._note(
+            f"the source of {function.__qualname__} is not known: its compiled code counts instead"
+        )
         self._put(function.__module__, function.__qualname__, code_form(function.__code__))
         used = Uses()
         used.chains = {(name,) for name in _global_names(function.__code__)}
