@@ -12,12 +12,16 @@ __all__ = ["LIBRARY"]
 
 
 def _copy(generator: object, _: Copy) -> Any:
-    return copy.deepcopy(generator)
+    module: Any = sys.modules["random"]
+    # It draws from the system and has no state, so there is nothing to copy.
+    return generator if isinstance(generator, module.SystemRandom) else copy.deepcopy(generator)
 
 
 def _share(generator: object, _: Buffers) -> Any:
     """The generator of the module by reference: functions such as `random.random` draw from it."""
     module: Any = sys.modules["random"]
+    if type(generator) is module.SystemRandom:
+        return module.SystemRandom, ()
     return (getattr, (module, "_inst")) if generator is module._inst else NotImplemented
 
 

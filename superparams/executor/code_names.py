@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from superparams.adapters.libraries import library_of
 from superparams.declare.experiment_place import seeds_globals
-from superparams.executor.process_state.random_generators import Generators, instances
+from superparams.executor.process_state.held_generators import held_generators
+from superparams.executor.process_state.random_generators import Generators
 from superparams.identity.code.roots import is_installed
 from superparams.identity.module_names import is_fileless, module_name
 
@@ -140,7 +141,7 @@ def generators_of(
     project = {"superparams", "__main__", "", *loaded, *(path.stem for path in paths)}
     # Names that are the same in every process; the main module comes last.
     ordered = sorted(modules, key=lambda name: (name == "__main__", name))
-    labels = instances({module_name(name): modules[name] for name in ordered})
+    labels = held_generators({module_name(name): modules[name] for name in ordered})
     if imported - sys.stdlib_module_names - project:
         return Generators(RANDOM_LIBRARIES, labels)
     if "random" in imported or labels:

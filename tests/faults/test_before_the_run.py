@@ -218,6 +218,30 @@ print(json.dumps([notes, [one["surroundings"] for one in told], told[-1]["notes"
     assert recorded[1]["logging levels"] == {"level 7": "TRACE"}
 
 
+TIMEOUT = """
+import socket, time
+from superparams import Experiment, search
+socket.setdefaulttimeout(0.05)
+
+class Slow(Experiment):
+    x: int = search([1, 2, 3])
+    def setup(self): time.sleep(0.3)
+    def run(self):
+        time.sleep(0.3)
+        return {"timeout": socket.getdefaulttimeout()}
+"""
+
+
+@pytest.mark.parametrize("place", ["script", "module"])
+def test_43_a_default_timeout_of_sockets_is_not_that_of_workers(tmp_path: Path, place: str) -> None:
+    start = "\neverywhere(Slow())\n"
+    if place == "script":
+        found = rows(tmp_path, RUNS + TIMEOUT + start, "x")
+    else:
+        found = rows(tmp_path, f"{RUNS}from slow import Slow{start}", "x", slow=TIMEOUT)
+    assert found == [[{"x": 1}, {"x": 2}, {"x": 3}]] * 5
+
+
 NOISE = """
 import random, time
 from random import random as draw
@@ -300,6 +324,94 @@ def test_44_no_two_generators_draw_the_same_numbers(tmp_path: Path) -> None:
         # `draw` is random.random, and two take turns at one generator: all others stand alone.
         drawn = json.loads(row["drawn"])
         assert len(set(drawn)) == len(drawn)
+
+
+HELD = """
+import collections, dataclasses, functools, random, time
+import numpy as np
+from superparams import Experiment, search
+
+def drawing_by_default(rng=np.random.default_rng(0)): return rng.random()
+def drawing_by_keyword(*, rng=random.Random(0)): return rng.random()
+def closure():
+    rng = np.random.default_rng(0)
+    return lambda: rng.random()
+class Sampler:
+    rng = np.random.default_rng(0)
+    def __init__(self): self.own = random.Random(0)
+@dataclasses.dataclass
+class Slotted:
+    __slots__ = ("rng",)
+    rng: object
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(): return function()
+    return wrapper
+@logged
+def decorated(rng=np.random.default_rng(0)): return rng.random()
+closure.rng = random.Random(0)
+
+drawing = closure()
+method = random.Random(0).random
+normal = np.random.default_rng(0).normal
+part = functools.partial(np.random.default_rng(0).integers, 10**12)
+sampler, slotted = Sampler(), Slotted(np.random.default_rng(0))
+by_name = {"a": {"b": np.random.default_rng(0)}, ("x", 1): random.Random(0)}
+several = [random.Random(0), (np.random.RandomState(0),), collections.deque([random.Random(0)])]
+spawning, sequence = np.random.default_rng(0), np.random.SeedSequence(0)
+system = random.SystemRandom()
+fixed = np.random.SeedSequence(7)
+
+class Draw(Experiment):
+    repeat: int = search(range(6))
+    def setup(self):
+        self.made = Slotted([np.random.default_rng(0)])
+    def run(self):
+        time.sleep(0.02)
+        drawn = [
+            drawing_by_default(), drawing_by_keyword(), drawing(), method(), normal(), part(),
+            Sampler.rng.random(), sampler.own.random(), slotted.rng.random(), decorated(),
+            by_name["a"]["b"].random(), by_name["x", 1].random(), several[0].random(),
+            several[1][0].rand(), several[2][0].random(), closure.rng.random(),
+            self.made.rng[0].random(), spawning.spawn(1)[0].random(),
+            np.random.default_rng(sequence.spawn(1)[0]).random(),
+        ]
+        return {
+            "drawn": str([float(x) for x in drawn]),
+            "fixed": np.random.default_rng(fixed).random(),
+            "secure": 0 <= system.random() < 1,
+        }
+"""
+
+
+@pytest.mark.parametrize("place", ["module", "script"])
+def test_44_generators_that_other_objects_hold(tmp_path: Path, place: str) -> None:
+    start = "everywhere(Draw())\n"
+    if place == "module":
+        serial, *others = rows(
+            tmp_path, f"{RUNS}from noise import *\n{start}", "repeat", "drawn", "fixed", noise=HELD
+        )
+    else:
+        serial, *others = rows(tmp_path, f"{RUNS}{HELD}\n{start}", "repeat", "drawn", "fixed")
+    assert others == [serial] * len(others)
+    assert len(others) >= 3
+    columns = [*zip(*(json.loads(row["drawn"]) for row in serial), strict=True)]
+    assert [len(set(column)) for column in columns] == [6] * 19
+    assert len({x for column in columns for x in column}) == 6 * 19
+    assert len({row["fixed"] for row in serial}) == 1  # numbers that nothing draws stay
+
+
+def test_44_generators_that_other_objects_hold_are_restored(tmp_path: Path) -> None:
+    script = f"""{RUNS}{HELD}
+def states():
+    return [method.__self__.getstate(), by_name["a"]["b"].bit_generator.state, sequence.state]
+before = states()
+run(Draw())
+assert states() == before
+child = spawning.spawn(1)[0].random()
+assert child == np.random.default_rng(0).spawn(1)[0].random(), child
+"""
+    rows(tmp_path, script, "drawn")
 
 
 def test_44_the_same_in_another_order_after_a_failure_and_on_resume(tmp_path: Path) -> None:

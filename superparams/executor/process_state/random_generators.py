@@ -1,8 +1,8 @@
 """Seeds the global random generators before each setting from the setting's own seed.
 
 So a setting draws the same numbers in every worker and in any order. Global generators are those of
-`random`, `numpy.random` and torch, and generators in variables of the project's modules, such
-as ``rng = numpy.random.default_rng(0)``.
+`random`, `numpy.random` and torch, and generators that variables of the project's modules hold,
+such as ``rng = numpy.random.default_rng(0)`` (`held_generators`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,22 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import blake2b
-from types import ModuleType
 from typing import Any, Final
 
+from superparams.executor.process_state.generator_objects import (
+    seed_numpy,
+    seeder,
+    set_state,
+    state_of,
+)
+from superparams.executor.process_state.held_generators import (
+    Labels,
+    generator_at,
+    held_by_attributes,
+)
 from superparams.executor.process_state.import_hooks import around_loading, when_loaded
 
-__all__ = ["Generators", "instances", "seed_of_text"]
+__all__ = ["Generators", "seed_of_text"]
 
 CANNOT_SEED: Final = (
     "settings run side by side in one process, where random, numpy and torch cannot be seeded for "
@@ -26,7 +36,6 @@ CANNOT_SEED: Final = (
 )
 _KEY: Final = "random generators"
 _FRESH_TORCH: Final = 67280421310721  # the seed of torch in a new process
-Labels = Mapping[tuple[str, str], str]
 
 
 def seed_of_text(text: str) -> int:
@@ -42,8 +51,8 @@ class Generators:
     Args:
         libraries: The libraries to seed, of `random`, `numpy.random` and `torch`; they need not be
             loaded.
-        labels: A label for each generator in a variable, by module and dotted name. A generator
-            has the same label in every process.
+        labels: A label for each generator that a variable holds, by module and the way to it. A
+            generator has the same label in every process.
     """
 
     def __init__(self, libraries: Iterable[str], labels: Labels) -> None:
@@ -59,11 +68,9 @@ class Generators:
     def enter(self) -> None:
         """Find the generators of this process; a library that loads later is seeded then."""
         self._own = {}
-        for (module, name), label in self._labels.items():
-            generator: Any = sys.modules.get(module)
-            for part in name.split("."):
-                generator = getattr(generator, part, None)
-            if _seeder(generator) is not None:
+        for (module, path), label in self._labels.items():
+            generator = generator_at(module, path)
+            if generator is not None:
                 self._own.setdefault(label, generator)
         for library in self.libraries:
             if library not in sys.modules:
@@ -90,8 +97,8 @@ class Generators:
                     (states.get(library) or self._seed_later(library))()
 
     def add(self, held: Mapping[str, object]) -> None:
-        """Seed the generators among the attributes that `setup` made as well."""
-        self._own.update({f"setup.{n}": x for n, x in held.items() if _seeder(x) is not None})
+        """Seed the generators that the attributes made by `setup` hold as well."""
+        self._own.update({f"setup.{label}": x for label, x in held_by_attributes(held).items()})
 
     def _seed_later(self, library: str) -> Callable[[], None]:
         return lambda: self._seed_library(library)
@@ -102,9 +109,9 @@ class Generators:
         for library in self.libraries:
             self._seed_library(library)
         for label, generator in self._own.items():
-            seeder = _seeder(generator)
-            if seeder is not None:
-                seeder(seed_of_text(f"{seed} {label}"))
+            seed_it = seeder(generator)
+            if seed_it is not None:
+                seed_it(seed_of_text(f"{seed} {label}"))
 
     def seed_by(self, text: str) -> None:
         """Seed all of them; equal texts give equal numbers."""
@@ -119,7 +126,7 @@ class Generators:
         if library == "torch":
             module.manual_seed(seed)
         elif library == "numpy.random":
-            _seed_numpy(module, seed)
+            seed_numpy(module, seed)
         else:
             module.seed(seed)
 
@@ -131,7 +138,7 @@ class Generators:
         for library in self.libraries:
             if sys.modules.get(library) is not None:
                 states[library] = _library_state(library)
-        return states | {f"={label}": _instance_state(x) for label, x in self._own.items()}
+        return states | {f"={label}": state_of(x) for label, x in self._own.items()}
 
     def take_states(self, states: Mapping[str, object]) -> None:
         """Set the generators to the states that `states` gave in another process."""
@@ -141,7 +148,7 @@ class Generators:
                 _set_library_state(library, states[library])
         for label, x in self._own.items():
             if f"={label}" in states:
-                _set_instance_state(x, states[f"={label}"])
+                set_state(x, states[f"={label}"])
 
     # ---- in the caller's own process
 
@@ -178,35 +185,6 @@ def aside(generators: Generators | None, text: str) -> AbstractContextManager[No
     Without generators (None), nothing is seeded.
     """
     return nullcontext() if generators is None else _aside(generators, text)
-
-
-def _seed_numpy(module: Any, seed: int) -> None:
-    words = [seed & 0xFFFFFFFF, seed >> 32]
-    try:
-        module.seed(words)
-    except TypeError:  # the user has set another bit generator
-        bits = module.get_bit_generator()
-        bits.state = type(bits)(seed).state
-
-
-def _seeder(x: Any) -> Callable[[int], object] | None:
-    """A function that seeds a generator; None if `x` is no generator."""
-    random: Any = sys.modules.get("random")
-    numpy: Any = sys.modules.get("numpy.random")
-    torch: Any = sys.modules.get("torch")
-    if random is not None and isinstance(x, random.Random):
-        seed: Callable[[int], object] = x.seed
-        return seed
-    if numpy is not None and isinstance(x, numpy.RandomState):
-        return lambda seed: _seed_numpy(x, seed) if hasattr(x, "get_bit_generator") else x.seed(
-            [seed & 0xFFFFFFFF, seed >> 32]
-        )  # fmt: skip
-    if numpy is not None and isinstance(x, numpy.Generator | numpy.BitGenerator):
-        bits: Any = getattr(x, "bit_generator", x)
-        return lambda seed: setattr(bits, "state", type(bits)(seed).state)
-    if torch is not None and isinstance(x, torch.Generator):
-        return lambda seed: x.manual_seed(seed)
-    return None
 
 
 def _library_restore(library: str) -> Callable[[], object]:
@@ -250,41 +228,5 @@ def _reset(library: str) -> None:
 
 
 def _instance_restore(x: object) -> Callable[[], object]:
-    state = _instance_state(x)
-    return lambda: _set_instance_state(x, state)
-
-
-def _instance_state(x: Any) -> Any:
-    """The state of a generator that a variable holds."""
-    if hasattr(x, "getstate"):
-        return x.getstate()
-    return x.get_state() if hasattr(x, "get_state") else getattr(x, "bit_generator", x).state
-
-
-def _set_instance_state(x: Any, state: Any) -> None:
-    if hasattr(x, "setstate"):
-        x.setstate(state)
-    elif hasattr(x, "set_state"):
-        x.set_state(state)
-    else:
-        getattr(x, "bit_generator", x).state = state
-
-
-def instances(modules: Mapping[str, ModuleType]) -> dict[tuple[str, str], str]:
-    """A label for each generator in a variable of a module, or of a class in it.
-
-    modules: By the name that is the same in every process, the main module last.
-    """
-    label_of: dict[tuple[str, str], str] = {}
-    labels: dict[int, str] = {}
-    for module_name, module in modules.items():
-        for name, x in list(vars(module).copy().items()):
-            inner = (
-                vars(x).items() if isinstance(x, type) and x.__module__ == module.__name__ else ()
-            )
-            for full, value in ((name, x), *((f"{name}.{n}", y) for n, y in inner)):
-                if not isinstance(value, type | ModuleType) and _seeder(value) is not None:
-                    label_of[module.__name__, full] = labels.setdefault(
-                        id(value), f"{module_name}.{full}"
-                    )
-    return label_of
+    state = state_of(x)
+    return lambda: set_state(x, state)

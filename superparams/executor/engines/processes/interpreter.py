@@ -87,7 +87,7 @@ class WarmInterpreter:
         self._state = state
         self._path = path
         self._n_templates = 0
-        self._channel, theirs = socket.socketpair()
+        self._channel, theirs = protocol.channel_pair()
         self._inode = os.fstat(self._channel.fileno()).st_ino
         # It dies with the thread that starts it: with the main thread it dies with this process.
         is_tied = threading.current_thread() is threading.main_thread()

@@ -60,7 +60,7 @@ def main(fd: int, is_tied: int, driver: int) -> None:
     if is_tied:
         process_tree.die_with_parent(driver, signal.SIGKILL)
     os.set_inheritable(fd, False)
-    channel = socket.socket(fileno=fd)
+    channel = protocol.channel_of(fd)
     for number in range(3):  # so that no file that comes later has one of these numbers
         with suppress(OSError):
             os.fstat(number)
@@ -175,7 +175,7 @@ class Interpreter:
     def _turn_into_template(self, request: ForkRequest, files: list[int]) -> NoReturn:
         """Become the template of this run, since a fork would not have the threads."""
         self._take_files(request, files)
-        template.begin(socket.socket(fileno=files[0]), self._driver)
+        template.begin(protocol.channel_of(files[0]), self._driver)
 
     def _run_template(self, request: ForkRequest, files: list[int], interpreter: int) -> int:
         process_tree.die_with_parent(interpreter, signal.SIGKILL)
@@ -186,7 +186,7 @@ class Interpreter:
             command = process_start.command("template", self._path, control, interpreter)
             os.execv(command[0], command)
         seed_numpy_anew()
-        template.begin(socket.socket(fileno=control), interpreter)
+        template.begin(protocol.channel_of(control), interpreter)
 
     def _take_files(self, request: ForkRequest, files: list[int]) -> None:
         """Use the files of a request, and close those of the interpreter."""

@@ -65,6 +65,25 @@ class Garbled(ConnectionError):
     """The bytes are not a frame, or the sender does not have the key."""
 
 
+def channel_pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets that wait as long as it takes.
+
+    Without this, they would have the timeout that code of users has given to all new sockets
+    (`socket.setdefaulttimeout`), which is meant for its own connections.
+    """
+    ends = socket.socketpair()
+    for end in ends:
+        end.settimeout(None)
+    return ends
+
+
+def channel_of(fd: int) -> socket.socket:
+    """The socket of a file descriptor; it waits as long as it takes, as those of `channel_pair`."""
+    channel = socket.socket(fileno=fd)
+    channel.settimeout(None)
+    return channel
+
+
 def send(channel: socket.socket, frame: Frame, fds: Sequence[int] = (), key: int = 0) -> None:
     """Send all of a frame, on a blocking socket.
 

@@ -63,7 +63,7 @@ def main(fd: int, parent: int) -> None:
     """Run the template in a fresh interpreter."""
     process_tree.die_with_parent(parent, signal.SIGKILL)
     os.set_inheritable(fd, False)  # it was inherited, and our children must not inherit it
-    begin(socket.socket(fileno=fd), parent)
+    begin(protocol.channel_of(fd), parent)
 
 
 def begin(control: socket.socket, parent: int) -> NoReturn:
@@ -187,7 +187,7 @@ class _Template:
         return 0
 
     def _watch_signals(self) -> socket.socket:
-        inside, self._outside = socket.socketpair()
+        inside, self._outside = protocol.channel_pair()
         self._outside.setblocking(False)
         signal.set_wakeup_fd(self._outside.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, self._on_child)
@@ -233,7 +233,7 @@ class _Template:
             for inherited in (self._control, self._wake, self._outside):
                 inherited.close()
             connection = worker_main.Connection(
-                rank, key, socket.socket(fileno=channel), fault, self._cells
+                rank, key, protocol.channel_of(channel), fault, self._cells
             )
             return worker_main.serve(boot, self._loaded, connection, forked=True)
 

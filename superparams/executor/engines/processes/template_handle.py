@@ -53,7 +53,7 @@ class Template:
             cells: The cells of the workers.
             interpreter: The interpreter that forks it; None to start a fresh one.
         """
-        self.control, template_end = socket.socketpair()
+        self.control, template_end = protocol.channel_pair()
         self._boot = boot
         self._cells = cells
         self._pickled_boot = b""
@@ -101,7 +101,7 @@ class Template:
         Returns:
             The driver's end of the channel to the worker.
         """
-        driver_end, worker_end = socket.socketpair()
+        driver_end, worker_end = protocol.channel_pair()
         try:
             with suppress(ConnectionError):  # the template has ended, as in `_send`
                 with worker_end:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import suppress
+
+from superparams.executor.engines.processes import protocol
 
 
 class Waker:
     """A pair of sockets: `wake`, in any thread, makes the other one readable."""
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
+        self._reader, self._writer = protocol.channel_pair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
 

@@ -84,7 +84,7 @@ def main(channel: int, fault: int, shared: int, rank: int, key: int, parent: int
     process_tree.die_with_parent(parent, signal.SIGKILL)
     for fd in (channel, fault, shared):  # they came by inheritance, and are not for its children
         os.set_inheritable(fd, False)
-    connection = Connection(rank, key, socket.socket(fileno=channel), fault, Cells(shared))
+    connection = Connection(rank, key, protocol.channel_of(channel), fault, Cells(shared))
     boot = protocol.receive(connection.channel)
     words: Boot = pickle.loads(boot.body)
     words.adopt()
