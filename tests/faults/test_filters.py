@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import json
 from collections import Counter
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -279,6 +283,53 @@ def test_72_a_value_beside_named_points_stands_as_its_text(tmp_path: Path, num_p
         assert matching(results.to_arrow(), ["a=x"], results.of).num_rows == names["x"]
         with pytest.raises(StoreError, match="a='nothing'"):
             results.where(a="nothing")
+
+
+# -- values of a column of several types ----------------------------------------------------------
+
+BERLIN = dt.timezone(dt.timedelta(hours=1))
+NEW_YEAR = dt.datetime(2020, 1, 1)
+SEVERAL_TYPES: dict[str, list[Any]] = {
+    "naive and aware": [NEW_YEAR, NEW_YEAR.replace(tzinfo=dt.timezone.utc)],
+    "two zones": [NEW_YEAR.replace(tzinfo=BERLIN), NEW_YEAR.replace(tzinfo=dt.timezone.utc)],
+    "a day and a moment": [dt.date(2020, 1, 1), NEW_YEAR],
+    "a moment and text": [NEW_YEAR.replace(microsecond=5), "x"],
+    "seconds and text": [np.datetime64("2020-01-01T00:00:01"), "x"],
+    "nanoseconds and text": [np.datetime64("2020-01-01T00:00:00.000000001"), 3],
+    "a time and a number": [dt.time(1, 30), 3, None],
+    "a duration and a number": [dt.timedelta(hours=30), 3],
+    "fractions": [Fraction(1, 3), 0.5, "x"],
+    "decimals": [Decimal("1.10"), Decimal("1E+40"), "x"],
+    "numpy texts": [np.str_("a"), 1, b"b"],
+    "lists with NaN": [[float("nan")], [1.0]],
+}
+
+
+class Odd(Experiment):
+    x: Any = None
+
+    def run(self) -> dict[str, object]:
+        return {"y": self.x}
+
+
+@pytest.mark.parametrize("what", SEVERAL_TYPES)
+@pytest.mark.parametrize("is_one_run", [True, False])
+def test_31_each_value_of_several_types_is_found(
+    tmp_path: Path, what: str, is_one_run: bool
+) -> None:
+    points = SEVERAL_TYPES[what]
+    space = Odd(x=search(points))
+    if is_one_run:
+        results = space.run_all(results=tmp_path, progress=False)
+    else:
+        for setting in space:
+            setting.run_all(results=tmp_path, progress=False)
+        results = Odd.results(tmp_path)
+    assert results.counts == {"done": len(points)}
+    for found in (results, Results.load(results.root)):
+        for name in ("x", "y"):
+            keys = [found.where(**{name: x}).column("key").to_pylist() for x in points]
+            assert keys == [[setting.key] for setting in space], name
 
 
 def test_55_names_that_the_call_gives_are_known_without_the_class(tmp_path: Path) -> None:

@@ -173,6 +173,8 @@ def _jsonable(value: Any, depth: int) -> Any:
         return value if abs(value) < 10**4000 else hex(value)
     if depth > 50:
         return safe_repr(value)
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return str(value)  # of a class of its own, such as numpy.str_, which has a shape as well
     if issubclass(type(value), (bytes, bytearray, memoryview)):
         return repr(bytes(value))
     inner = items_of(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
@@ -237,10 +238,9 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     if value is None:
         return pc.is_null(column)
     if kind_of(field) == "json":
-        is_decimal = isinstance(value, Decimal) and value.is_finite()
-        content = float(value) if is_decimal else json.loads(to_json(value))
+        contents = _json_contents(value)
         return _mask(
-            text is not None and are_equal_json(json.loads(text), content)
+            text is not None and any(are_equal_json(json.loads(text), x) for x in contents)
             for text in texts(column, "json")
         )
     if isinstance(value, float) and value != value and pa.types.is_floating(column.type):
@@ -258,7 +258,41 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     try:
         return pc.equal(column, plain_scalar(arrow.value, arrow.type))
     except (ValueError, TypeError, NotImplementedError):
-        return _mask(x == arrow.value for x in python_values(column))
+        return _mask(_are_equal(x, arrow.value) for x in python_values(column))
+
+
+def _json_contents(value: Any) -> list[Any]:
+    """What JSON text may hold for a value.
+
+    A column of one type that became text, since other runs recorded other types, has the texts of
+    that type: of a time with all digits of its unit, of a fraction as Python writes it.
+    """
+    if isinstance(value, Decimal) and value.is_finite():
+        contents: list[Any] = [float(value)]
+    else:
+        contents = [json.loads(to_json(value))]
+    own = cell(value)
+    for form in _units(own.type):
+        with suppress(ValueError, TypeError):  # the unit is too coarse for it, or too fine
+            (text,) = texts(pa.array([own.value], own.type).cast(form), own.kind)
+            contents.append(json.loads(str(text)))
+    return contents
+
+
+def _units(form: pa.DataType) -> list[pa.DataType]:
+    """The types that a column of these values may have, by its unit."""
+    if pa.types.is_timestamp(form):
+        return [pa.timestamp(unit, form.tz) for unit in ("s", "ms", "us", "ns")]
+    if pa.types.is_time(form):
+        return [pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns")]
+    return [form]
+
+
+def _are_equal(left: Any, right: Any) -> bool:
+    """Whether two values of a column are the same, NaN and NaN too."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_are_equal, left, right))
+    return bool(left == right) or (left != left and right != right)
 
 
 def _has_number(column: pa.ChunkedArray, value: float) -> pa.Array:
