@@ -25,8 +25,8 @@ def entrypoint() -> None:
         from superparams import entrypoint
         entrypoint()
 
-    Then ``python -m experiments RQ1`` or ``python path/to/experiments RQ1`` does what
-    ``experiment RQ1`` does.
+    Then ``python -m experiments RQ1`` and ``python path/to/experiments RQ1`` do the same as
+    ``experiment RQ1``.
     """
     caller = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     if caller.f_globals.get("__name__") == "__mp_main__":

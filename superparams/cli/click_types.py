@@ -33,7 +33,7 @@ class Name(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Names that begin so, in the experiments folder of the session."""
+        """Names with this beginning, in the experiments folder of the session."""
         from superparams.errors import CommandError
 
         try:
@@ -50,7 +50,7 @@ class Override(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Fields and points that begin so. The file of the experiments is imported for it."""
+        """Fields and points with this beginning. The file of the experiments is imported for it."""
         classes = ctx.obj.experiments(ctx.params["target"])
         return [*map(CompletionItem, overrides(classes, incomplete))]
 
@@ -79,7 +79,7 @@ _PLAIN: Final = re.compile(r"[\w.+-]+")  # without special characters of shells
 
 
 def targets(root: Root, incomplete: str) -> list[str]:
-    """Names of experiments that begin so, up to the next dot or slash.
+    """Names of experiments with this beginning, up to the next dot or slash.
 
     Classes are suggested after the name of their file. Nothing is imported.
     """
@@ -124,7 +124,7 @@ def _paths(root: Root, tree: Tree, incomplete: str) -> Iterator[str]:
 
 
 def overrides(classes: Iterable[type[Any]], incomplete: str) -> list[str]:
-    """Fields of experiments that begin so, with a ``=``; after that, points and options."""
+    """Fields of experiments with this beginning, each with a ``=``; then points and options."""
     fields = {name: points for cls in classes for name, points in _fields(cls, 0)}
     name, equals, text = incomplete.partition("=")
     if not equals:

@@ -223,7 +223,7 @@ def _refuse(words: Iterable[str]) -> None:
 
 
 def _show(error: click.ClickException) -> None:
-    """Show what is wrong with a command line. The error quotes what was typed."""
+    """Show the error of a command line, which quotes the words of the user."""
     text = io.StringIO()
     error.show(text)
     if isinstance(error, click.NoSuchOption):
@@ -232,7 +232,7 @@ def _show(error: click.ClickException) -> None:
 
 
 def _option_meant(name: str, ctx: click.Context | None) -> str:
-    """What to write instead of an option of an older version, or of a field with dashes."""
+    """The replacement for an option of an older version, or for a field with dashes."""
     from superparams.declare.legacy import OPTIONS
 
     if name in OPTIONS:

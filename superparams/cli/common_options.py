@@ -1,4 +1,4 @@
-"""What every verb takes: a NAME, ``--results`` and ``--json``."""
+"""The arguments of every verb: a NAME, ``--results`` and ``--json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def named(verb: _F) -> _F:
-    """Argument `target`: which experiments are meant."""
+    """Add the argument `target`, the NAME of experiments."""
     return click.argument("target", metavar="NAME", type=NAME)(verb)
 
 
@@ -31,7 +31,7 @@ def from_here(_: click.Context, __: click.Parameter, path: Path | None) -> Path 
 
 
 def output_file(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """The file to write. A ``-`` is refused: to other commands it is standard output."""
+    """The file to write. A ``-`` is refused, since other commands take it for standard output."""
     if str(path) == "-":
         has_text = context.info_name == "results"
         without = "; without -o, the output goes to standard output" if has_text else ""

@@ -59,7 +59,7 @@ _ORDERS: Final[dict[str, tuple[Any, Callable[[Any, Any], bool]]]] = {
     ">": (pc.greater, operator.gt),
     ">=": (pc.greater_equal, operator.ge),
 }
-_BEGINNINGS: Final = ("key", "code", "run")  # columns of which the beginning of a value is enough
+_BEGINNINGS: Final = ("key", "code", "run")  # columns for which the beginning of a value is enough
 _FALSE: Final = plain_scalar(False, pa.bool_())
 _TRUE: Final = plain_scalar(True, pa.bool_())
 ANY: Final[Any] = bool | Any  # a text such as `true` is a bool where columns hold all types
@@ -90,7 +90,7 @@ class _Condition:
 
 @dataclass(frozen=True)
 class _Class:
-    """What is known of the class of an experiment.
+    """The known facts about the class of an experiment.
 
     Attributes:
         shown: The class whose names of points the rows have; None if only the table has names.
@@ -114,8 +114,8 @@ def matching(
     Args:
         table: The rows, with all columns.
         conditions: The conditions.
-        of: The experiment's class; None where it is not known.
-        schema: Without the class, one that reads words as the class did when it ran.
+        of: The experiment's class; None if it is not known.
+        schema: Without the class, its schema when it ran, which reads words as the class did.
 
     Raises:
         CommandError: For a text that is no condition, and for a name that no column has.
@@ -128,7 +128,7 @@ def matching(
 
 
 def column_of_condition(names: Iterable[str], text: str) -> str | None:
-    """The longest of some names of columns with which a condition begins; None for none."""
+    """The longest name of a column with which a condition begins; None if there is none."""
     return max((name for name in names if _is_before(text, name)), key=len, default=None)
 
 
@@ -170,7 +170,7 @@ def _mask(table: pa.Table, condition: _Condition, known_class: _Class) -> pa.Arr
 def _equal(rows: Rows, condition: _Condition, known_class: _Class) -> pa.Array:
     """Which rows have one of the values of a condition.
 
-    A text that the field does not take, but that stands in the column, is of an earlier class.
+    A text that the field does not take, but that is in the column, comes from an earlier class.
     """
     name, text = condition.name, condition.text
     field = rows.schema.field(name) if name in rows.schema.names else None
@@ -241,7 +241,7 @@ def _mask_of_value(
 
 
 def _mask_of_parts(rows: Rows, name: str, parts: dict[str, Any]) -> pa.Array:
-    """Which rows have a dict, whose items stand in columns of their own."""
+    """Which rows have a dict, whose items are in separate columns."""
     mask = pa.repeat(_TRUE, rows.columns("run").num_rows)
     for column in _inside(rows, name):
         values, field = rows.columns(column).column(0), rows.schema.field(column)
@@ -251,7 +251,7 @@ def _mask_of_parts(rows: Rows, name: str, parts: dict[str, Any]) -> pa.Array:
 
 
 def _inside(rows: Rows, name: str) -> list[str]:
-    """The columns of what is inside a field."""
+    """The columns of the items inside a field."""
     return [column for column in rows.schema.names if column.startswith(f"{name}.")]
 
 
@@ -289,7 +289,7 @@ def _int(x: Any) -> int | None:
 
 
 def _by_column(rows: Rows, field: pa.Field, text: str, cls: Of, is_open: bool) -> pa.Array:
-    """Which rows of a column have one of the values that a text means for the type of the column.
+    """Which rows of a column have one of the values that a text means for this type of column.
 
     The names of points that runs recorded are known, too.
     """
@@ -318,7 +318,7 @@ def _by_column(rows: Rows, field: pa.Field, text: str, cls: Of, is_open: bool) -
 def _by_name(
     rows: Rows, field: pa.Field, text: str, x: Any, cls: Of, equal: Callable[[Any], pa.Array]
 ) -> pa.Array:
-    """Which rows have a value, or a named point that a run called so or that had this value."""
+    """Which rows have a value, or a named point with this text as its name or its value."""
     name = field.name
     meanings = texts_of_filter(rows.schema, name, text)
     held = mask_of_text(rows, name, text)
@@ -352,7 +352,7 @@ def _compared(table: pa.Table, condition: _Condition) -> pa.Array:
 
 
 def _holds(compare: Callable[[Any, Any], bool], text: str | None, value: Any) -> bool:
-    """Whether a value that a column holds as text compares so."""
+    """Whether a comparison holds for a value that a column holds as text."""
     try:
         return text is not None and compare(json.loads(text), value)
     except (ValueError, TypeError):
@@ -368,7 +368,7 @@ def _scalar(form: pa.DataType, value: Any) -> Any:
 
 
 def _in_zone(form: pa.DataType, x: Any) -> Any:
-    """A time without a zone is one of here, if the column has zones."""
+    """A time; without a zone, it is local time if the column has zones."""
     is_open = isinstance(x, dt.datetime) and x.tzinfo is None
     return x.astimezone(dt.timezone.utc) if is_open and getattr(form, "tz", None) else x
 

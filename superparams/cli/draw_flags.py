@@ -1,4 +1,4 @@
-"""What the flags ``--sample``, ``--sobol`` and ``--grid`` draw from a space."""
+"""Draws settings from a space, by the flags ``--sample``, ``--sobol`` and ``--grid``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Draw"]
 class Draw:
     """How to draw settings of a space: ``sample``, ``sobol`` or ``grid``; None for all of it.
 
-    ``search`` stands for a strategy, which draws them while they run.
+    ``search`` means that a strategy proposes them during the run.
     """
 
     call: str | None = None
@@ -28,7 +28,7 @@ class Draw:
         """A space of the settings that are drawn.
 
         Raises:
-            SpaceError: For a space with ranges of which nothing is drawn.
+            SpaceError: For a space with ranges, if nothing is drawn from them.
         """
         from superparams.declare.layout import has_range, ranges_of
 

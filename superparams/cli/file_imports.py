@@ -24,7 +24,7 @@ __all__ = ["Broken", "LoadedFile", "load", "load_each"]
 
 
 class Broken(CommandError):
-    """A file cannot be imported. `brief` is the reason in one line, with file and line."""
+    """A file cannot be imported. `brief` is the reason in one line, with file and line number."""
 
     brief = ""
 
@@ -71,7 +71,7 @@ def load_each(root: Root, references: Iterable[Found]) -> Iterator[LoadedFile]:
     """Import files one after the other, also after one that cannot be imported.
 
     Raises:
-        CommandError: When a file does not have the class that was asked for.
+        CommandError: When a file does not have the requested class.
     """
     package = package_of(root.folder)
     _extend_path(root)
@@ -84,7 +84,7 @@ def load_each(root: Root, references: Iterable[Found]) -> Iterator[LoadedFile]:
 
 
 def _imported(root: Root, package: Package, reference: Found) -> ModuleType | Broken:
-    """The module of a file. All errors are of its author, except for a real Ctrl-C."""
+    """The module of a file. Every exception is an error of the file, except for a real Ctrl-C."""
     with _noted_interrupts() as interrupts:
         try:
             with stdout_to_stderr():
@@ -97,7 +97,7 @@ def _imported(root: Root, package: Package, reference: Found) -> ModuleType | Br
 
 @contextlib.contextmanager
 def _noted_interrupts() -> Generator[list[int]]:
-    """Collects interrupts from outside; a file may also raise KeyboardInterrupt itself."""
+    """Collects interrupts by signals, since a file may also raise KeyboardInterrupt itself."""
     interrupts: list[int] = []
 
     def note(number: int, _: object) -> None:
@@ -118,7 +118,7 @@ def _noted_interrupts() -> Generator[list[int]]:
 
 
 def _extend_path(root: Root) -> None:
-    """Let experiments import the modules beside them.
+    """Let experiments import the modules of their folder and of the project.
 
     The project comes first, then the folder around the experiments folder (``src/``). The
     experiments folder itself comes last, so that no experiment hides another module.
@@ -132,7 +132,7 @@ def _extend_path(root: Root) -> None:
 
 
 def _import_root(folder: Path) -> Path:
-    """The folder from which modules in `folder` are imported: above all packages around it."""
+    """The folder from which modules in `folder` are imported: above the outermost package."""
     while (folder / "__init__.py").is_file():
         folder = folder.parent
     return folder

@@ -44,7 +44,7 @@ class Tree:
         return all(part in self._entries(parts[:n])[1] for n, part in enumerate(parts))
 
     def may_define(self, parts: Sequence[str], name: str) -> bool:
-        """Whether the file at `parts` may have a class `name`, as far as its text says."""
+        """Whether the file at `parts` may have a class `name`, by its text."""
         text = read(self.file(parts))
         return name.isidentifier() and (name in text or "import *" in text)
 
@@ -99,7 +99,7 @@ class Tree:
         return files, folders
 
     def _may_follow(self, folder: Path, link: str) -> bool:
-        """Whether a link stays inside the folder, and does not lead to a folder around itself."""
+        """Whether a link stays inside the folder, and does not lead to one of its own parents."""
         real = os.path.realpath(link)
         is_inside = os.path.commonpath([real, self._real]) == self._real
         above = os.path.realpath(folder)
@@ -116,7 +116,7 @@ def read(file: Path) -> str:
 
 
 def classes_in(file: Path) -> list[str]:
-    """The public classes of a file that may be experiments, as far as its text says."""
+    """The public classes of a file that may be experiments, by its text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -23,7 +23,7 @@ class ReloadedExperiment:
     """An experiment whose records are loaded again whenever they are asked for."""
 
     def __init__(self, record: RecordedExperiment) -> None:
-        """Take the experiment that was found by its name."""
+        """Take an experiment and its records."""
         files = [] if record.cls is None else [record.cls.file]
         self._found = record
         self._stamps = RecordStamps(record.root, files)
@@ -68,7 +68,7 @@ class ReloadedExperiment:
 def followed(
     session: Session, target: str | None, results: Path | None
 ) -> list[ReloadedExperiment]:
-    """The experiments that a name means, or all that a results folder has.
+    """The experiments that a name means, or all experiments in a results folder.
 
     Args:
         session: The session.

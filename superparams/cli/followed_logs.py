@@ -1,4 +1,4 @@
-"""What a setting or the workers of a run print, as they print it."""
+"""Prints the output of a setting, or of the workers of a run, while they run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plain(text: str) -> str:
 def follow(run: Run, rank: int | None, tail: int | None) -> None:
     """Print what workers print until the run ends.
 
-    Each line begins with the rank of its worker where there are several.
+    Each line begins with the rank of its worker if there are several.
 
     Args:
         run: The run; of one that has ended, all output is printed at once.
@@ -61,7 +61,7 @@ def follow(run: Run, rank: int | None, tail: int | None) -> None:
 def follow_setting(now: RunningNow, tail: int | None) -> int:
     """Print what a setting prints until it ends, and then how it ended.
 
-    Nothing of the setting that its worker runs next is printed. If the setting is tried again, the
+    Output of the next setting of its worker is not printed. If the setting is tried again, the
     output of that attempt follows.
 
     Args:
@@ -75,7 +75,7 @@ def follow_setting(now: RunningNow, tail: int | None) -> int:
 
     folder, running = now.run.folder, now.entry
     output = _AttemptOutput(folder, running, tail)
-    size = -1  # of the ledger, when it was read last
+    size = -1  # of the ledger, at the last time of reading
     while True:
         is_running = folder.state() == "running"  # before the last look
         attempt = _running_with(folder, running.index)
@@ -96,7 +96,7 @@ def follow_setting(now: RunningNow, tail: int | None) -> int:
 
 
 def _running_with(folder: RunFolder, index: int) -> RunningSetting | None:
-    """The setting with an index, if the run still runs it."""
+    """The setting with an index, if it still runs."""
     from superparams.store.runs.running_settings import running_settings
 
     return next((entry for entry in running_settings(folder) if entry.index == index), None)
@@ -118,7 +118,7 @@ def _outcome_in(folder: RunFolder, index: int) -> dict[str, Any] | None:
 
 
 def conclude(row: Mapping[str, Any]) -> int:
-    """Say how a setting ended; returns the exit code."""
+    """Print how a setting ended; returns the exit code."""
     error = f": {safe_text.line(row['error'])}" if row["error"] else ""
     lasted = units.duration(row["seconds"])
     click.echo(f"{row['status']}{f' after {lasted}' if lasted else ''}{error}", err=True)
@@ -126,7 +126,7 @@ def conclude(row: Mapping[str, Any]) -> int:
 
 
 class _AttemptOutput:
-    """The output of a setting, and how far it is printed."""
+    """The output of a setting, and the position up to which it is printed."""
 
     def __init__(self, folder: RunFolder, running: RunningSetting, tail: int | None) -> None:
         from superparams.store.runs.setting_logs import log_of_running
@@ -139,14 +139,14 @@ class _AttemptOutput:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def show(self, running: RunningSetting) -> None:
-        """Print what is new, up to where it is that of the setting for certain."""
+        """Print new output, as far as it certainly belongs to the setting."""
         if running.attempt != self._attempt:
             self._attempt = running.attempt
             click.echo(f"attempt {running.attempt}:", err=True)
         self._show(running.rank, running.log_start, running.log_end)
 
     def show_rest(self, row: Mapping[str, Any]) -> None:
-        """Print what is left of the output of the outcome in a row."""
+        """Print the rest of the output of the setting that a row describes."""
         rank, start, end = row["rank"], row["log_start"], row["log_end"]
         if rank is not None and start is not None and end is not None:
             self._show(rank, start, end)
@@ -172,7 +172,7 @@ def _ranks(run: Run) -> list[int]:
 
 
 class _FollowedLog:
-    """The log of one worker, and how far it is printed."""
+    """The log of one worker, and the position up to which it is printed."""
 
     def __init__(self, run: Run, rank: int, tail: int | None, *, shows_rank: bool) -> None:
         from superparams.store.runs.setting_logs import log_of_run
@@ -184,7 +184,7 @@ class _FollowedLog:
         self._begun = ""  # a line whose end has not come
 
     def show(self, *, is_last: bool) -> None:
-        """Print what is new; the beginning of a line only if nothing else comes before its end."""
+        """Print new output; an incomplete line only if no more output will come."""
         start, self._at = self._at, max(self._at, self._log.size())
         for data in replace(self._log, start=start, end=self._at).chunks():
             if self._prefix or is_terminal():

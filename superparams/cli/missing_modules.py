@@ -1,4 +1,4 @@
-"""Looks for modules and experiments folders elsewhere in a project, to suggest a remedy."""
+"""Searches a project for missing modules and experiments folders, to suggest a remedy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 2000  # folders that are searched at most
 
 
 def missing_module(project: Path, error: BaseException) -> Iterator[str]:
-    """The remedy for an import that failed although the module is in the project; else nothing."""
+    """The remedy for a failed import of a module that is in the project; else an empty text."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return
     first = error.name.partition(".")[0]

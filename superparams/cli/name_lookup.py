@@ -126,7 +126,7 @@ def root_at(folder: Path) -> Root:
 
 @dataclass(frozen=True)
 class Meaning:
-    """One thing that a name can mean.
+    """A folder, a file or a class that a name can mean.
 
     Attributes:
         kind: ``folder``, ``file`` or ``class``.
@@ -150,7 +150,7 @@ def resolve(root: Root, target: str) -> list[Found]:
     """The experiment files and classes that a name means, in the order in which they run.
 
     Raises:
-        CommandError: For what can be no name, and for a name with several meanings.
+        CommandError: For a text that can be no name, and for a name with several meanings.
         Unknown: For a name without a meaning.
     """
     refuse(target)

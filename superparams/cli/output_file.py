@@ -1,4 +1,4 @@
-"""Files that commands write for people: written beside their place, and moved there when whole."""
+"""Writes files of commands: first a temporary file, which replaces the old file at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which packages have other versions than when a row was made."""
+"""Finds packages whose versions differ from those of an earlier run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
     Modules that are no package are left out.
 
     Returns:
-        The version in the run and the present version, by package. The present one is None if the
-        package is not installed any more.
+        The version in the run and the present version, by package. The present version is None if
+        the package is no longer installed.
     """
     versions = {name: (then, _version(name)) for name, then in run.versions.items()}
     return {
@@ -31,7 +31,7 @@ def other_packages(run: Run) -> dict[str, tuple[str, str | None]]:
 def _version(name: str) -> str | None:
     version = _version_of_distribution(name)
     if version is not None or not _is_there(name):
-        return version  # reading what all distributions hold takes most of a second
+        return version  # reading the files of all distributions takes most of a second
     others = map(_version_of_distribution, _distributions().get(name, ()))
     return next((candidate for candidate in others if candidate is not None), None)
 

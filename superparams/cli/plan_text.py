@@ -1,4 +1,4 @@
-"""What a run would do, and how long it may take."""
+"""The plan of a run as text: which settings would run, and how long they may take."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class PlannedGroup:
 
     Attributes:
         need: What each of them needs.
-        count: How many they are.
-        at_once: How many of them fit at once.
+        count: Their number.
+        at_once: How many of them can run at the same time.
     """
 
     need: Resources
@@ -40,18 +40,18 @@ class PlannedGroup:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """As types of JSON, for programs."""
         return {**vars(self.need), "settings": self.count, "at_once": self.at_once}
 
     @property
     def text(self) -> str:
-        """For a person."""
+        """As text, for people."""
         return f"{counted(self.count, 'setting')} with {self.need}: {self.at_once:,} at once"
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What a run would do.
+    """The plan of a run, which is not carried out.
 
     Attributes:
         job: The run.
@@ -64,7 +64,7 @@ class Planned:
     counts: Mapping[str, int]
     each: float | None
 
-    code = 0  # settings that are still to do are no failure
+    code = 0  # settings that are still to run are no failure
 
     @property
     def workers(self) -> int:
@@ -73,7 +73,7 @@ class Planned:
 
     @cached_property
     def groups(self) -> list[PlannedGroup]:
-        """The settings to run by the resources that they need; empty where they need none."""
+        """The settings to run by the resources that they need; empty if they need none."""
         needs = self.job.program.setting_needs
         groups: list[PlannedGroup] = []
         if needs is None:
@@ -104,7 +104,7 @@ class Planned:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """As types of JSON, for programs."""
         return {
             "experiment": self.job.program.name,
             "settings": self.job.plan.size,
@@ -124,7 +124,7 @@ class Planned:
 
     @property
     def lines(self) -> Iterator[str]:
-        """For a person."""
+        """As text, for people."""
         plan = self.job.plan
         counts = {**self.counts, "repeated": self.repeated}
         parts = [f"{count:,} {name}" for name, count in counts.items() if count]
@@ -147,7 +147,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class PlannedSearch:
-    """What a strategy would do next.
+    """The next step of a search, which is not carried out.
 
     Attributes:
         job: The run.
@@ -161,7 +161,7 @@ class PlannedSearch:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """As types of JSON, for programs."""
         trials = self.search.trials
         n_ended, best, score = trials.standing
         return {
@@ -177,7 +177,7 @@ class PlannedSearch:
 
     @property
     def lines(self) -> Iterator[str]:
-        """For a person."""
+        """As text, for people."""
         trials = self.search.trials
         n_ended, best, score = trials.standing
         name = safe_text.line(self.job.program.name)
@@ -195,7 +195,7 @@ class PlannedSearch:
 
 
 def planned(space: Experiment, options: RunOptions) -> Planned | PlannedSearch:
-    """What ``run_all`` would do with these options; nothing is written."""
+    """The plan of ``run_all`` with these options; nothing is written."""
     job = prepare(space, options)
     job.close()
     if job.proposing is not None:
@@ -207,7 +207,7 @@ def _counts(job: Job) -> dict[str, int]:
     plan, keys = job.plan, job.program.keys
     n_settings = plan.n_settings
     index = read_index(job.root) if has_records(job.root) else None
-    if index is None and plan.keys is None:  # none is there twice
+    if index is None and plan.keys is None:  # no setting is in it twice
         return dict.fromkeys(OUTCOME_KINDS, 0) | {"new": n_settings}
     if plan.keys is None and index is not None and is_sparse(keys, plan.size, index, n_settings):
         some = keys_in_space(keys, index.keys, plan.shard, plan.size)

@@ -1,8 +1,8 @@
-"""Finds what is recorded of experiments, by a name or by a path; no file of the user is imported.
+"""Finds recorded experiments by a name or by a path, without importing files of the user.
 
-A NAME means classes in the text of the experiments folder. Names that only a results folder knows,
-since the file is gone or makes its classes when it is imported, are found there. A PATH is that of
-a results folder, of the folder of one experiment in it, or of its table.
+A NAME means classes in the text of the experiments folder. If the file is gone, or creates its
+classes during the import, the name is looked up in the results folder. A PATH is that of a results
+folder, of the folder of one experiment in it, or of its table.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["ExperimentsByText", "RecordedExperiment", "find_recorded", "has_path
 
 @dataclass(frozen=True)
 class RecordedExperiment:
-    """An experiment as its results folder and the text of its file tell it.
+    """An experiment, known from its results folder and from the text of its file.
 
     Attributes:
         name: ``module.Class``.
@@ -56,7 +56,7 @@ class RecordedExperiment:
 
     @cached_property
     def now(self) -> CodeNow:
-        """The code as it is now."""
+        """The present code."""
         from superparams.store.staleness.code_now import CodeNow, code_now
 
         if self.cls is None:
@@ -65,19 +65,19 @@ class RecordedExperiment:
 
     @cached_property
     def current(self) -> CurrentCodes | None:
-        """The recorded codes that are current; None if the code as it is now is not known."""
+        """The recorded codes that are current; None if the present code is not known."""
         from superparams.store.staleness.current_codes import CurrentCodes
 
         return None if self.now.code is None else CurrentCodes(self.root, self.now.code)
 
     @property
     def codes(self) -> list[str]:
-        """The fingerprints of the code now, and of code accepted for it; empty if not known."""
+        """The fingerprints of the present code, and of code accepted for it; empty if not known."""
         return [] if self.current is None else self.current.codes
 
     @cached_property
     def results(self) -> Results:
-        """What is recorded; raises StoreError if nothing is."""
+        """The recorded results; raises StoreError if there are none."""
         from superparams.store.results import Results
 
         results = Results.load(self.root, codes=self.codes, code=self.now.code)
@@ -87,7 +87,7 @@ class RecordedExperiment:
 
     @cached_property
     def schema(self) -> type[Params] | None:
-        """A class that reads words as the class did when it ran last; None where not recorded."""
+        """The recorded schema, which reads words as the class did; None if there is none."""
         from superparams.declare.words.recorded_schema import class_of_schema
         from superparams.store.runs.run_records import recorded_schema
 
@@ -101,7 +101,7 @@ def find_recorded(
 
     Args:
         target: The name or the path.
-        root: The experiments folder, or why there is none.
+        root: The experiments folder, or the reason why there is none.
         results: The results folder, for a name.
 
     Raises:
@@ -124,7 +124,7 @@ def find_recorded(
 
 
 def has_path(target: str) -> bool:
-    """Whether a text can only be a path, and no dotted name."""
+    """Whether a text can only be a path, not a dotted name."""
     is_home = os.path.expanduser(target) != target
     return os.sep in target or "/" in target or target in (".", "..") or is_home
 
@@ -133,7 +133,7 @@ def has_path(target: str) -> bool:
 
 
 def _roots_at(target: str) -> list[Path]:
-    """The folders of experiments at a path; none where there are no results."""
+    """The folders of experiments at a path; empty if there are no results."""
     try:
         path = Path(os.path.abspath(os.path.expanduser(target)))
         if path.name == TABLE and path.is_file():
@@ -168,7 +168,7 @@ def _recorded_at(root: Root | CommandError, folder: Path) -> RecordedExperiment:
 def _class_of_script(folder: Path, name: str) -> TextClass | None:
     """The class in the file that the newest run names, if that is in the project of the results.
 
-    A results folder may come from somebody else: nothing in it counts as code.
+    A results folder may be untrusted, so nothing in it counts as code.
     """
     from superparams.cli.text_classes import TextClass
     from superparams.store.runs.results_folder import FILE
@@ -190,7 +190,7 @@ def _name_of(root: Path, *, is_moved: bool = False) -> str:
 
     Args:
         root: The folder of an experiment.
-        is_moved: Whether the folder may have another name than it had.
+        is_moved: Whether the folder may have been renamed.
     """
     for folder in reversed(run_folders(root)):
         name = json_text(folder.manifest().get("experiment"))
@@ -214,7 +214,7 @@ def _class_named(root: Root, name: str) -> tuple[TextClass | None, str]:
 
 
 def _named(results: Path, target: str, why: str) -> Iterator[RecordedExperiment]:
-    """The recorded experiments of a name that the experiments folder does not have."""
+    """The recorded experiments of a name that is not in the experiments folder."""
     dotted_name = target.removesuffix(".py").replace("/", ".").replace(":", ".")
     try:
         entries = _entries(results)
@@ -251,7 +251,7 @@ class ExperimentsByText:
         return list(records.values())
 
     def of_file(self, reference: Found) -> Iterator[RecordedExperiment]:
-        """The experiments of a file, or the class in it that is asked for.
+        """The experiments of a file, or the requested class in it.
 
         Raises:
             CommandError: When the file does not have that class.
@@ -264,7 +264,7 @@ class ExperimentsByText:
             record = self._recorded(cls)
             if cls.is_experiment or (cls.is_experiment is None and record.has_records):
                 yield record
-        # Classes that the file makes when it is imported, or that a damaged file does not tell.
+        # Classes that the file creates during the import, or that a damaged file does not show.
         text = self.texts.text_of(reference)
         names = {cls.name for cls in classes}
         why = f"{reference.file.name} has no class statement for it"

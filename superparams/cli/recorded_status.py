@@ -1,7 +1,7 @@
 """The status of an experiment from its results and the text of its file; nothing is imported.
 
-The settings that are to do can be counted if an earlier run had the space that the text declares
-now, since each run records the keys of its settings.
+The settings to run can be counted if an earlier run had the space that the text declares now, since
+each run records the keys of its settings.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ MOST_RUNS: Final = 20  # the newest runs, whose spaces are compared
 
 @dataclass(frozen=True)
 class SpaceNow:
-    """The space that an experiment declares, as far as a run recorded it.
+    """The declared space of an experiment, as far as a run recorded it.
 
     Attributes:
         size: The number of its settings; None where it is not known.
-        is_exact: Whether `size` is that number.
+        is_exact: Whether `size` is exact; otherwise it is an upper bound.
         axes: The text of each axis, by the name of its field.
         why: Why its settings cannot be compared with the records; empty when they can.
         run: The name of the run that recorded it.
@@ -54,7 +54,7 @@ class SpaceNow:
 
 @dataclass(frozen=True)
 class RecordedStatus:
-    """How far an experiment is, as `superparams.run.status.ExperimentStatus` for an imported class.
+    """The status of an experiment, like `run.status.ExperimentStatus`, but without an import.
 
     Attributes:
         of: The experiment.
@@ -74,12 +74,12 @@ class RecordedStatus:
 
     @property
     def results(self) -> Results:
-        """What is recorded; raises StoreError if nothing is."""
+        """The recorded results; raises StoreError if there are none."""
         return self.of.results
 
     @property
     def code_unknown(self) -> str:
-        """Why the code as it is now is not known; empty where it is."""
+        """Why the present code is not known; empty if it is known."""
         return self.of.now.why if self.of.has_records else ""
 
     @cached_property
@@ -88,7 +88,7 @@ class RecordedStatus:
 
     @cached_property
     def _space(self) -> RecordedSpace | str:
-        """The space, or why it is not known."""
+        """The space, or the reason why it is not known."""
         cls = self.of.cls
         if not self.of.has_records:
             return "it has not run"
@@ -105,7 +105,7 @@ class RecordedStatus:
         return f"the space that {cls.file.name} declares now has not been run"
 
     def _ranges(self) -> list[str]:
-        """The fields that are ranges, by the class as it ran last."""
+        """The fields that were ranges when the class ran last."""
         from superparams.declare.class_schema import SCHEMA
 
         folder = next(reversed(run_folders(self.root)), None)
@@ -129,9 +129,9 @@ class RecordedStatus:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Settings by what is recorded of them; see `ExperimentStatus.counts`.
+        """The number of settings in each state; see `ExperimentStatus.counts`.
 
-        Where the code as it is now is not known, ``done`` counts those of all code.
+        If the present code is not known, ``done`` counts settings that any code has done.
         """
         index, space = self._index, self._space
         if index is None:
@@ -145,7 +145,7 @@ class RecordedStatus:
 
     @property
     def others(self) -> int:
-        """Settings that are recorded, but do not belong to the space."""
+        """The number of recorded settings that do not belong to the space."""
         return 0 if self.declared.why else number_of_others(self._index, self.counts)
 
     @property

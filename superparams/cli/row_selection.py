@@ -1,4 +1,4 @@
-"""The columns that `--columns` shows, and the order of rows that `--sort` asks for."""
+"""Selects columns by ``--columns``, and sorts rows by ``--sort``."""
 
 from __future__ import annotations
 

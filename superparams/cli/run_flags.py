@@ -18,7 +18,7 @@ from superparams.run.shards import shard_of_word
 
 __all__ = ["Flag", "flag", "flags_of_options", "run_options"]
 
-SHOWN: Final = 40  # characters of a word that is wrong
+SHOWN: Final = 40  # characters of a wrong word in a message
 Flag = Callable[[Any], Any]  # decorates the function of a verb
 
 _OWNERS: Final = (Options, RunOptions, Processes)
@@ -37,7 +37,7 @@ class OptionWord(click.ParamType):  # type: ignore[type-arg]  # generic from cli
     Args:
         name: The option, whose own check says what is wrong.
         read: Makes a value of the word, or raises ValueError.
-        remedy: What to give instead; by default that of the check.
+        remedy: What to write instead; by default the remedy of the check.
     """
 
     def __init__(self, name: str, read: Callable[[str], object], remedy: str = "") -> None:
@@ -114,7 +114,7 @@ def _engine_names() -> list[str]:
     return [*get_args(EngineName), *registered_names()]
 
 
-# What flags of a type have in common, by the type as `RunOptions` and `Processes` write it.
+# Arguments that flags of one type have in common, by the annotation of the option.
 _BY_TYPE: Final[Mapping[str, dict[str, Any]]] = {
     "bool": {"is_flag": True},
     "int": {"metavar": "N", "show_default": True},
@@ -128,7 +128,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "float": float,
     "float | None": float,
 }
-# And what the command adds for one of them.
+# Further arguments of single flags.
 _BY_NAME: Final[Mapping[str, dict[str, Any]]] = {
     "num_proc": {"type": OptionWord("num_proc", int), "metavar": "N|auto", "show_default": True},
     "engine": {"type": EngineWord(get_args(EngineName))},
@@ -168,7 +168,7 @@ def flag(name: str, *flags: str) -> Flag:
     return click.option(name, *(flags or (f"--{name.replace('_', '-')}",)), **how)
 
 
-# Options that have no flag of their name: the verbs ask for them in words of their own.
+# Options without a flag of their name: verbs have other flags for them.
 _ASKED_OTHERWISE: Final = {
     "num_proc",
     "engine",
@@ -183,7 +183,7 @@ _ASKED_OTHERWISE: Final = {
 
 
 def flags_of_options() -> Iterator[Flag]:
-    """A flag for each option of `run_all` whose name, type and help say enough."""
+    """A flag for each option of `run_all` that its name, type and help describe completely."""
     for option in fields(RunOptions):
         if option.name not in _ASKED_OTHERWISE:
             yield flag(option.name)

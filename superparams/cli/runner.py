@@ -33,10 +33,10 @@ from superparams.views.result_tables import summary_of
 
 __all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
 
-MOST_KINDS = 5  # kinds of failures that are told
-TOLD_SECONDS = 60.0  # of a run, from which on they are told in a log too
-ERROR = 120  # characters of an error in a list of them
-ROWS = 20  # of a table that is shown at once
+MOST_KINDS = 5  # kinds of failures that are shown
+TOLD_SECONDS = 60.0  # failures of a run from which on a log is mentioned, too
+ERROR = 120  # characters of an error in a list
+ROWS = 20  # rows of a table that is shown at once
 
 
 class Told(Protocol):
@@ -44,25 +44,25 @@ class Told(Protocol):
 
     @property
     def code(self) -> int:
-        """The exit code, were it alone: the highest is that of all."""
+        """The exit code for this experiment; the command exits with the highest one."""
         ...
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """As types of JSON, for programs."""
         ...
 
     @property
     def lines(self) -> Iterable[str]:
-        """For a person."""
+        """As text, for people."""
         ...
 
 
 @dataclass(frozen=True)
 class Impossible:
-    """An experiment that cannot run, which has been told.
+    """An experiment that cannot run; its error has been shown.
 
-    why: the error, with its traceback when it is a user's.
+    why: the error, with its traceback if it is an error of the user's code.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Impossible:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """As types of JSON, for programs."""
         return {"experiment": self.name, "error": self.why}
 
 
@@ -82,8 +82,8 @@ class Ended:
 
     Attributes:
         size: settings of the space.
-        results: what is recorded of them, or of those of the shard.
-        program: what the user typed to get here.
+        results: the recorded results of these settings, or of those of the shard.
+        program: the command that the user typed.
         shard: the shard that ran; None for all settings.
     """
 
@@ -100,12 +100,12 @@ class Ended:
 
     @property
     def code(self) -> int:
-        """1 where a setting failed."""
+        """1 if a setting failed, else 0."""
         return int(self.failed > 0)
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """As types of JSON, for programs."""
         report = self.results.report
         rows = self._failures()
         return {
@@ -125,7 +125,7 @@ class Ended:
 
     @property
     def lines(self) -> Iterator[str]:
-        """For a person: at a terminal the rows of a small table, the counts, what failed."""
+        """Text for people: at a terminal the rows of a small table, the counts, the failures."""
         rows = self._table() if is_terminal() else []
         yield from rows
         elapsed = self.results.elapsed or 0
@@ -168,13 +168,13 @@ class Ended:
 
 
 def shortened(failures: Failures) -> str:
-    """What failed alike, with as much of the error as a list has room for."""
+    """A group of failures, with as much of the error as a list has room for."""
     return str(replace(failures, error=textwrap.shorten(failures.error, ERROR, placeholder=" …")))
 
 
 def _short(path: Path) -> Path:
-    """A path from where we are, when it is below."""
-    with contextlib.suppress(ValueError, OSError):  # it lies elsewhere; we are nowhere any more
+    """A path for messages, relative to the working directory if it is below that."""
+    with contextlib.suppress(ValueError, OSError):  # elsewhere, or no working directory
         return path.relative_to(Path.cwd())
     return path
 
@@ -183,13 +183,13 @@ T = TypeVar("T")
 
 
 def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
-    """What `act` gives, or why the experiment of that name cannot run, which is told at once.
+    """The result of `act`, or why the experiment of that name cannot run, which is shown at once.
 
     An error of superparams itself is not handled here and is raised again.
     """
     try:
         return act()
-    except BrokenPipeError:  # nobody listens any more
+    except BrokenPipeError:  # nobody reads the output any more
         raise
     except SuperparamsError as error:
         why = "\n".join([str(error), *getattr(error, "__notes__", ())])
@@ -208,9 +208,9 @@ ALL: Final = Draw()
 def made(
     experiments: Sequence[type[Experiment]], words: Sequence[str], draw: Draw = ALL
 ) -> list[Experiment] | None:
-    """The spaces to run, all of which are made before the first one runs.
+    """The spaces to run, all of which are created before the first one runs.
 
-    None when one of them cannot be: for a word that it does not take, or a field that is missing.
+    None if one of them cannot be created, since it does not take a word or lacks a field.
     """
     spaces = [attempted(name_of(cls), partial(_space, cls, words, draw)) for cls in experiments]
     right = [space for space in spaces if not isinstance(space, Impossible)]
@@ -227,10 +227,10 @@ def _space(cls: type[Experiment], words: Sequence[str], draw: Draw) -> Experimen
 def run_each(
     spaces: Sequence[Experiment], options: RunOptions, program: str
 ) -> Iterator[Ended | Impossible]:
-    """Run one experiment after another; what keeps one from running does not keep the others.
+    """Run one experiment after another, also after one that cannot run.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C, also where that came too late for the one that ran.
+        KeyboardInterrupt: After Ctrl-C, even if it came too late to end the last experiment.
     """
     for index, space in enumerate(spaces):
         name = name_of(type(space))

@@ -44,7 +44,7 @@ class RunningNow:
 def find_running(
     session: Session, target: str, words: Sequence[str], results: Path | None
 ) -> RunningNow | None:
-    """The only setting that runs now for which all words hold; None where there is none.
+    """The only running setting for which all words hold; None if there is none.
 
     If several runs run the same setting, the newest run counts.
 
@@ -74,7 +74,7 @@ def find_running(
 def find_or_wait(
     session: Session, target: str, words: Sequence[str], results: Path | None
 ) -> RunningNow | Setting:
-    """The setting that runs now, or else the recorded setting, for which all words hold.
+    """The running setting, or else the recorded setting, for which all words hold.
 
     If there is no such setting but a run is in progress, this waits for two seconds, since the
     setting may have just begun.
@@ -119,7 +119,7 @@ def _matching(record: RecordedExperiment, run: Run, words: Sequence[str]) -> Ite
         return
     try:
         table = selected(rows_of_running(run, settings), words, record.schema)
-    except SuperparamsError:  # a condition on a result, which nothing that runs has
+    except SuperparamsError:  # a condition on a result, which running settings do not have
         return
     indices = set(table.column("index").to_pylist())
     yield from (RunningNow(record, run, entry) for entry in settings if entry.index in indices)

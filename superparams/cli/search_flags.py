@@ -24,8 +24,8 @@ SEARCH_FLAGS: Final = (
         is_flag=True,
         help="Start the search with what other runs of the same code have recorded.",
     ),
-    click.option("--maximize", metavar="COLUMN", help="The result that is to be large."),
-    click.option("--minimize", metavar="COLUMN", help="The result that is to be small."),
+    click.option("--maximize", metavar="COLUMN", help="The result to maximize."),
+    click.option("--minimize", metavar="COLUMN", help="The result to minimize."),
     click.option(
         "--stop",
         default=None,
@@ -37,12 +37,12 @@ SEARCH_FLAGS: Final = (
 
 @dataclass(frozen=True)
 class SearchFlags:
-    """What the flags ask for.
+    """The strategy and the stopper that flags name.
 
     Attributes:
         strategy: A strategy; None without a search.
         stop: A stopper; None without one.
-        note: Which strategy was taken, if none was named.
+        note: Says which strategy was chosen, if no flag names one.
     """
 
     strategy: Any = None
@@ -74,11 +74,11 @@ def name_and_options(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def search_of(flags: dict[str, Any], others: Mapping[str, bool]) -> SearchFlags:
-    """The strategy and the stopper of the flags, which this takes away.
+    """The strategy and the stopper of the flags, which are removed from `flags`.
 
     Args:
         flags: The flags by name.
-        others: Whether other flags are given that exclude a search, by how they are written.
+        others: Flags that exclude a search, as they are written, and whether each is given.
 
     Raises:
         UsageError: For flags that do not go together.

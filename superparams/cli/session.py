@@ -23,7 +23,7 @@ class Session:
 
     Args:
         program: The command that the user typed: ``experiment``, ``python -m experiments``.
-        folder: The experiments folder; by default it is looked for when a verb needs it, from the
+        folder: The experiments folder; by default a verb that needs it searches for it from the
             working directory upwards.
     """
 
@@ -88,7 +88,7 @@ class Session:
         return [status_of(cls, self.results(option)) for cls in self.experiments(target)]
 
     def recorded(self, target: str, option: Path | None) -> list[ExperimentStatus]:
-        """As `statuses`, for a name of which at least one experiment has run.
+        """Do the same as `statuses`, for a name with at least one experiment that has run.
 
         Raises:
             CommandError: As for `experiments`.
@@ -100,7 +100,7 @@ class Session:
         return statuses
 
     def recorded_by_text(self, target: str, option: Path | None) -> list[RecordedExperiment]:
-        """What is recorded of the experiments that a name or a path means; nothing is imported.
+        """The recorded experiments that a name or a path means; nothing is imported.
 
         Args:
             target: The name or the path.
@@ -123,7 +123,7 @@ class Session:
 
 
 class Named(Protocol):
-    """Something that a name on the command line means."""
+    """An object with a name: something that a name on the command line means."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Finds a recorded setting by the beginning of its key, or by conditions that hold for it alone."""
+"""Finds a recorded setting by the beginning of its key, or by conditions that only it meets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Setting:
 
     @property
     def results(self) -> Results:
-        """All that is recorded of the experiment."""
+        """All recorded results of the experiment."""
         return self.status.results
 
     @cached_property
@@ -104,7 +104,7 @@ def selected(table: pa.Table, words: Sequence[str], schema: type[Params] | None)
     Args:
         table: The rows.
         words: The start of a key, or conditions such as ``kernel=rbf``.
-        schema: A class that reads conditions as the class did when it ran.
+        schema: The recorded schema, which reads conditions as the class did when it ran.
     """
     for word in words:
         if any(mark in word for mark in "=<>"):

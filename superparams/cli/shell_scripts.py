@@ -74,7 +74,7 @@ complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 
 
 class _Shell(ShellComplete):
-    """What the three shells have in common."""
+    """The common part of the three shells."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
         """Suggestions; none after an error, which nobody would see."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["keys_starting_with", "spaces_with_keys"]
 
 SHOWN: Final = 5  # keys in an error
-# Only starts of keys that are this long are compared with settings of a large space that never ran.
+# In a large space, only starts of keys with this length are compared with settings that never ran.
 _LONG_ENOUGH: Final = re.compile("[0-9a-f]{4,31}")
 _WHOLE: Final = re.compile("[0-9a-f]{32}")
 
@@ -42,11 +42,11 @@ def spaces_with_keys(
         session: The session.
         target: The name of the experiments.
         words: Starts of keys, and words such as ``C=100`` that change the space.
-        results: What ``--results`` says.
+        results: The folder of ``--results``; None without this option.
 
     Raises:
-        CommandError: For what is the start of no key, or of several, and for a setting that is
-            recorded but that the space does not have.
+        CommandError: For a word that is the start of no key, or of several keys, and for a recorded
+            setting that is not in the space.
     """
     starts = [word.lower() for word in words if "=" not in word]
     if not starts:
@@ -70,13 +70,13 @@ def spaces_with_keys(
 
 @dataclass(frozen=True)
 class _Space:
-    """A space, and its keys of 16 bytes: of a large space, only the recorded ones.
+    """A space, and its keys of 16 bytes each; for a large space, only the recorded keys.
 
     Attributes:
         space: The space.
-        declared: What is known of it.
+        declared: The known facts about it.
         keys: Its keys.
-        drawn: Of a space with ranges, the recorded settings whose keys are looked for.
+        drawn: For a space with ranges, the recorded settings whose keys are looked up.
     """
 
     space: Experiment

@@ -1,4 +1,4 @@
-"""Keeps standard output for verbs: what the code of experiments prints goes elsewhere."""
+"""Keeps standard output for verbs: output of the code of experiments goes to standard error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ready() -> None:
 
 
 def let_go() -> None:
-    """Drop what standard output does not take, since Python would report it again at its end."""
+    """Drop text that standard output refuses, since Python would report it again at its end."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def let_go() -> None:
 
 @contextlib.contextmanager
 def stdout_to_stderr() -> Generator[None]:
-    """Send what the code of experiments prints to standard error, also what C code prints."""
+    """Send output of the code of experiments to standard error, including output of C code."""
     _flush()
     with contextlib.redirect_stdout(sys.stderr):
         descriptor = os.dup(1)
@@ -65,7 +65,7 @@ def stdout_to_stderr() -> Generator[None]:
 
 @contextlib.contextmanager
 def stdout_for_people(is_json: bool) -> Generator[None]:
-    """Send what settings print in this process to standard error if a document follows."""
+    """Send output of settings in this process to standard error if a JSON document follows."""
     with stdout_to_stderr() if is_json else contextlib.nullcontext():
         yield
 

@@ -33,7 +33,7 @@ SUFFIXES: Final = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".md":
 def write(table: pa.Table, form: str, file: Path | None) -> None:
     """Write a table to a file, or to standard output.
 
-    A file that exists is replaced when the new one is whole.
+    An existing file is replaced when the new one is complete.
 
     Args:
         table: The table.
@@ -57,7 +57,7 @@ def write(table: pa.Table, form: str, file: Path | None) -> None:
 def _parquet(table: pa.Table, file: Path | None) -> None:
     if file is None and is_terminal():
         raise CommandError("parquet cannot be shown at a terminal: write it to a file with -o FILE")
-    table = table.replace_schema_metadata(None)  # it is no results.parquet
+    table = table.replace_schema_metadata(None)  # not those of results.parquet
     if file is None:
         parquet.write_table(table, sys.stdout.buffer)
         return
@@ -129,7 +129,7 @@ def rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _is_time(form: pa.DataType) -> bool:
-    """Whether it is a time that Python has a type for. Arrow would load pandas to make these."""
+    """Whether Python has a type for these times. Arrow would load pandas to convert them."""
     return pa.types.is_timestamp(form) and form.unit != "ns" and form.tz in (None, "UTC")
 
 
@@ -162,8 +162,8 @@ def _timed(table: pa.Table) -> pa.Table:
 def for_people(results: Results, rows: pa.Table, more: Iterable[str] = ()) -> pa.Table:
     """Rows of results with the columns for people, and `more` columns.
 
-    There is a column of errors if a row has one, and a mark of stale rows if a row is stale, or if
-    the code as it is now is not known.
+    There is a column of errors if a row has an error, and a column that marks stale rows if a row
+    is stale, or if the present code is not known.
     """
     errors = ["error"] if rows.column("error").null_count < rows.num_rows else []
     stale = [results.stale_name] if has_stale(results, rows) else []
@@ -193,9 +193,10 @@ def as_table(
         table: The rows, with the columns to show.
         most: The number of rows to show; None for all.
         sort: The columns by which the rows are sorted.
-        keep: Columns that are shown in any width, as are those, the key and the mark of stale rows.
+        keep: Columns that are shown in any width; so are the columns of `sort`, the key, and the
+            mark of stale rows.
         longest: The length of cells by column, if it is more than usual.
-        every: The same rows with all columns, which tell None from a field that is not there.
+        every: The same rows with all columns, which distinguish None from a missing field.
     """
     sorts = set(sort)
     pinned = {"key", results.stale_name, *keep, *sorts}

@@ -34,7 +34,7 @@ DIFF: Final = {"-": "red", "+": "green", "@": "cyan"}
 
 
 def is_terminal() -> bool:
-    """Whether standard output is one."""
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -75,5 +75,5 @@ def diff_line(line: str) -> str:
 
 
 def confirmed(question: str) -> bool:
-    """Ask a question. Without a terminal nobody can answer, so the answer is no."""
+    """Ask a question. Without a terminal, nobody can answer it, so the answer is no."""
     return sys.stdin.isatty() and click.confirm(question, err=True)

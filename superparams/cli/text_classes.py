@@ -40,7 +40,7 @@ class TextClass:
         qualname: The class.
         is_experiment: Whether it is an experiment with a ``run``; None if the text does not say.
         lacks_run: Whether it is an experiment without a ``run``.
-        goal: The goal in its body; None where there is none, or the text does not tell it.
+        goal: The goal in its body; None if there is none, or if the text does not show it.
         description: The first line of its docstring.
     """
 
@@ -93,7 +93,7 @@ class TextClasses:
         ]
 
     def space(self, cls: TextClass) -> TextSpace:
-        """What a class declares."""
+        """The declared space of a class."""
         source = self._source(cls.file)
         bound = source.bindings.get(cls.qualname, ()) if source is not None else ()
         nodes = [binding.node for binding in bound if isinstance(binding.node, ast.ClassDef)]

@@ -1,7 +1,7 @@
-"""What a class declares, as far as the text of its file tells it: nothing is imported.
+"""Reads the space of a class from the text of its file, without an import.
 
-The text tells the number of settings where points are written out, as in ``search([1, 2])`` and
-``search(range(10))``, and where all other fields are plain values.
+The text shows the number of settings if points are written out, as in ``search([1, 2])`` and
+``search(range(10))``, and if all other fields are plain values.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class TextSpace:
     """The space of a class.
 
     Attributes:
-        size: The number of its settings; None where the text does not tell it.
-        is_exact: Whether `size` is that number; not so where ``valid`` may leave settings out.
+        size: The number of its settings; None if the text does not show it.
+        is_exact: Whether `size` is exact; it is an upper bound if ``valid`` may leave settings out.
         needs: The required fields.
-        n_ranges: The number of its ranges that the text tells.
-        is_whole: Whether the text tells all that it declares.
+        n_ranges: The number of its ranges in the text.
+        is_whole: Whether the text shows all declarations.
     """
 
     size: int | None = None
@@ -51,7 +51,7 @@ class TextSpace:
 
 @dataclass(frozen=True)
 class _Declared:
-    """How the text declares a field."""
+    """The declaration of a field in the text."""
 
     n_points: int | None = 1
     is_range: bool = False
@@ -60,7 +60,7 @@ class _Declared:
 
 
 def space_in_text(lookup: ReachByName, source: Source, node: ast.ClassDef) -> TextSpace:
-    """What a class declares, with all that it inherits.
+    """The space of a class, with all inherited fields.
 
     Args:
         lookup: Finds what names mean.
@@ -92,7 +92,7 @@ class _Reader:
 
     Attributes:
         fields: The fields, by their names.
-        is_known: Whether the text tells all of them.
+        is_known: Whether the text shows all of them.
         has_valid: Whether ``valid`` may leave settings out.
     """
 
@@ -170,7 +170,7 @@ class _Reader:
 
 
 def _searched(call: ast.Call, annotation: ast.expr | None) -> _Declared:
-    """The axis of ``search(...)``, which without points has all values of its annotation."""
+    """The axis of ``search(...)``; without points, it has all values of its annotation."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     zipped = keywords.get("zip")
     group = zipped.value if isinstance(zipped, ast.Constant) else None
@@ -245,7 +245,7 @@ def _is_plain(x: ast.expr) -> bool:
 
 
 def _number(x: Any) -> int | None:
-    """The whole number that an expression of numbers means."""
+    """The whole number that an expression of numbers evaluates to."""
     match x:
         case ast.Constant(value=bool()):
             return None

@@ -68,6 +68,6 @@ def _is_users(file: str) -> bool:
 
 
 def _is_authors(file: str) -> bool:
-    """Whether a file is code of the user: neither Python's own nor an installed package."""
+    """Whether a file is code of the user: neither a part of Python nor of an installed package."""
     is_of_python = file.startswith(_STANDARD) or is_installed(Path(file))
     return os.path.isabs(file) and not is_of_python

@@ -1,4 +1,4 @@
-"""All that is drawn with matplotlib: this file alone imports it.
+"""Draws with matplotlib; only this file imports it.
 
 Figures are made without pyplot, so that none stays open. In a notebook they are made with pyplot,
 which shows them below the cell and closes them.
@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 MOST_LABELS: Final = 12  # in a legend
-MOST_CELLS: Final = 64  # of a heat map, whose values are written
-CROWDED: Final = 6  # labels below an axis, beyond which they are turned
+MOST_CELLS: Final = 64  # cells of a heat map up to which values are written
+CROWDED: Final = 6  # labels below an axis; more labels are turned
 COLORS: Final = "viridis"
 
 
@@ -48,7 +48,7 @@ def new_axes(number: int = 1, *, size: tuple[float, float], columns: int = 1) ->
     Args:
         number: How many.
         size: The width and height of each, in inches.
-        columns: How many stand side by side.
+        columns: The number of axes in a row.
 
     Raises:
         StoreError: Without matplotlib; names what to install.
@@ -119,12 +119,12 @@ def _turn_if_long(axis: Any, which: str, labels: Sequence[str]) -> None:
 
 
 def lay_out(ax: Any) -> None:
-    """Take away what frames the data without saying anything."""
+    """Remove lines around the data that show nothing."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def add_legend(ax: Any, title: str, number: int, place: str = "best") -> None:
-    """Name the lines, if there are several; a legend for many stands beside the picture."""
+    """Name the lines, if there are several; a legend with many names is outside of the axes."""
     if number < 2:
         return
     if number <= CROWDED:
@@ -135,7 +135,7 @@ def add_legend(ax: Any, title: str, number: int, place: str = "best") -> None:
 
 
 def add_colorbar(ax: Any, ends: tuple[float, float], label: str) -> None:
-    """Tell which colour stands for which number."""
+    """Add a bar that shows which colour means which number."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -203,7 +203,7 @@ def add_cells(ax: Any, cells: Sequence[Sequence[float]], label: str) -> None:
 
 
 def add_bars(ax: Any, names: Sequence[str], parts: Sequence[tuple[str, Sequence[float]]]) -> None:
-    """Lying bars, the first on top, each of several parts side by side."""
+    """Horizontal bars, the first on top, each with several parts in a row."""
     places = list(range(len(names)))
     starts = [0.0] * len(names)
     for number, (label, widths) in enumerate(parts):
@@ -251,7 +251,7 @@ def add_parallel_axes(ax: Any, ticks: Sequence[Sequence[tuple[float, str]]]) -> 
 
 
 def name_parallel_axes(ax: Any, names: Sequence[str]) -> None:
-    """The names of the vertical axes, and nothing else around them."""
+    """Name the vertical axes, and hide everything else around them."""
     ax.set_xlim(-0.4, len(names) - 0.9)
     ax.set_xticks(range(len(names)), names)
     ax.tick_params(axis="x", length=0)

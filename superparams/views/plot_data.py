@@ -1,4 +1,4 @@
-"""What pictures of results show: where values stand along an axis, and which rows belong together.
+"""Prepares results for pictures: the positions of values on an axis, and groups of rows.
 
 Nothing here draws.
 """
@@ -27,8 +27,8 @@ __all__ = [
     "spans_magnitudes",
 ]
 
-MOST_TICKS: Final = 8  # numbers that are all written along an axis
-MOST_POINTS: Final = 40  # different numbers along an axis that are not put into bins
+MOST_TICKS: Final = 8  # up to so many numbers, all are written along an axis
+MOST_POINTS: Final = 40  # up to so many different numbers, an axis has no bins
 GAP: Final = 0.2  # of an axis, below the numbers, for rows where the field is None
 LABEL: Final = 24  # characters
 _EVEN: Final = 4.0  # the smallest ratio of the ends of numbers that are log-spaced
@@ -36,14 +36,14 @@ _EVEN: Final = 4.0  # the smallest ratio of the ends of numbers that are log-spa
 
 @dataclass(frozen=True)
 class AxisScale:
-    """How the values of a column stand along an axis.
+    """How the values of a column are placed along an axis.
 
     Attributes:
         name: The name of the column.
         is_log: Whether the axis is logarithmic.
         ticks: The places that have a label; empty to leave that to the axis.
         labels: Their labels.
-        is_number: Whether the values are numbers, and not categories, which stand at 0, 1, and so
+        is_number: Whether the values are numbers; otherwise they are categories, at 0, 1, and so
             on.
         gap: The place of rows where a number is None; None without such rows.
     """
@@ -56,7 +56,7 @@ class AxisScale:
     gap: float | None = None
 
     def part(self, place: float, ends: tuple[float, float]) -> float:
-        """Where a place is between two others, from 0 to 1."""
+        """The position of a place between two others, from 0 to 1."""
         low, high = (math.log(x) if self.is_log else x for x in ends)
         here = math.log(place) if self.is_log else place
         return 0.5 if high == low else (here - low) / (high - low)
@@ -94,9 +94,9 @@ def placed(
     *,
     is_log: bool | None = None,
 ) -> PlacedColumn:
-    """Where the values of a column stand.
+    """Place the values of a column along an axis.
 
-    Numbers stand where they are, other values as categories in the order of their first appearance.
+    A number is its own place; other values are categories in the order of their first appearance.
 
     Args:
         name: The name of the column.

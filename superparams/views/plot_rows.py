@@ -47,7 +47,7 @@ class PlotRows:
             verb: The method that draws, for messages.
 
         Raises:
-            StoreError: Where there is nothing to draw, and for a column without numbers.
+            StoreError: If there is nothing to draw, and for a column without numbers.
         """
         experiment = results.root.name.rpartition(".")[2]
         if name is None and results.goal is None:
@@ -88,7 +88,7 @@ class PlotRows:
         """The fields that vary, the most important first; repetitions only if nothing else does.
 
         Raises:
-            StoreError: Where no field varies.
+            StoreError: If no field varies.
         """
         if not self.varying:
             raise StoreError(f"plots of {self.experiment}: no field varies among these rows")
@@ -99,7 +99,7 @@ class PlotRows:
         return sorted(some, key=lambda name: places.get(name, len(places)))
 
     def shared(self) -> list[str]:
-        """Of `ranked`, the fields that all settings have; all of them if these are none."""
+        """The fields of `ranked` that all settings have; all of `ranked` if there are none."""
         ranked = self.ranked()
         return [name for name in ranked if self.owners(name) is None] or ranked
 
@@ -156,6 +156,6 @@ def is_number_column(results: Results, name: str) -> bool:
 
 
 def order_of_places(column: PlacedColumn | None, by_place: Mapping[Any, object]) -> list[Any]:
-    """The places of a column in its order, by what was found for them."""
+    """The values of `by_place`, in the order of the places of a column."""
     places: Iterable[Any] = by_place
     return sorted(places) if column is not None else list(places)

@@ -1,4 +1,4 @@
-"""Pictures of results: `results.plot`. What is drawn is decided here, and drawn by `drawing`."""
+"""Pictures of results: `results.plot`. This module decides what `drawing` draws."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["Plots"]
 
 MOST_FIELDS: Final = 12  # side by side
 MOST_BARS: Final = 20
-MOST_LINES: Final = 10  # that have a name each
-SHADES: Final = 5  # lines of numbers, beyond which their colours follow the numbers
+MOST_LINES: Final = 10  # lines that have a name each
+SHADES: Final = 5  # up to so many lines of numbers; the colours of more lines follow the numbers
 ABSENT: Final = -0.35  # on an axis of parallel coordinates: settings without the field
 WIDTH, HEIGHT = 6.0, 4.0  # inches
 
@@ -160,8 +160,8 @@ class Plots:
             The axes, one for each field.
 
         Raises:
-            StoreError: For an unknown column, where there is nothing to draw, and for another
-                number of axes.
+            StoreError: For an unknown column, if there is nothing to draw, and for another number
+                of axes.
         """
         rows = PlotRows.of(self._results, y, "slices")
         names = list(fields or rows.ranked()[:MOST_FIELDS])
@@ -304,7 +304,7 @@ def _axes(axes: Any) -> Axes:
 
 
 def _averaged(groups: Any, others: Sequence[str]) -> str:
-    """Over what the points are means, in words."""
+    """The columns over which the points are means, in words."""
     if all(point.n_rows == 1 for points in groups for point in points):
         return ""
     names = ", ".join(others) if len(others) < 3 else f"{len(others)} fields"
@@ -351,7 +351,7 @@ def _ends(column: PlacedColumn) -> tuple[float, float]:
 
 
 def _parts(column: PlacedColumn) -> list[float]:
-    """Where the rows stand on an axis of parallel coordinates, from 0 to 1; below without it."""
+    """The places of rows on an axis of parallel coordinates, from 0 to 1; below for no value."""
     ends, scale = _ends(column), column.scale
     return [ABSENT if place != place else scale.part(place, ends) for place in column.places]
 

@@ -1,4 +1,4 @@
-"""What people see of the rows of results: which rows and columns, and how a value is written."""
+"""Rows of results as tables for people: which rows and columns, and how values are written."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def order_of(
 def mark_nones(
     rows: Sequence[dict[str, Any]], places: Iterable[int], nones: Mapping[str, pa.Array]
 ) -> None:
-    """Put `NONE` into cells where the setting has None; cells without such a field stay empty.
+    """Put `NONE` into cells of fields that are None; cells of missing fields stay empty.
 
     Args:
         rows: The rows to show.
@@ -270,7 +270,7 @@ def alike_in(
 
 
 def is_alike(column: pa.ChunkedArray) -> bool:
-    """Whether all rows of a column have the same value, or all have none."""
+    """Whether all rows of a column have the same value, or none has a value."""
     try:
         return int(pc.count_distinct(column, mode="all").as_py()) <= 1
     except NotImplementedError:  # a list, a struct

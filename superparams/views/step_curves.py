@@ -1,4 +1,4 @@
-"""The curves of settings, out of their steps: which points belong to which curve."""
+"""The curves of settings, made of their steps: which points belong to which curve."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class StepCurves:
     Attributes:
         y: The field of the steps.
         x: The field below.
-        title: What the labels are values of; empty where they say so.
-        over: Over what the curves are means, in words.
+        title: The field whose values are the labels; empty if the labels name it.
+        over: The columns over which the curves are means, in words.
         curves: The curves.
     """
 
@@ -71,7 +71,7 @@ class StepCurves:
             by: The field whose values are the labels; None for all that vary.
 
         Raises:
-            StoreError: For an unknown column, and where there are no steps.
+            StoreError: For an unknown column, and if there are no steps.
         """
         name = results.root.name.rpartition(".")[2]
         current = results.current
@@ -110,7 +110,7 @@ class StepCurves:
         return cls(y, x, title, over, curves)
 
     def ends(self, how: str) -> list[tuple[float, float]]:
-        """Where curves ended early: ``failed`` or ``stopped``."""
+        """The points at which curves ended early, for ``failed`` or for ``stopped``."""
         return [place for curve in self.curves for place, why in curve.ends if why == how]
 
     @property

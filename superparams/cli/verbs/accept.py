@@ -84,7 +84,7 @@ def command(
 def _recorded(
     session: Session, target: str, option: Path | None
 ) -> Sequence[ExperimentStatus | RecordedExperiment]:
-    """What has run. The file is imported only where its text does not tell the code."""
+    """The experiments that have run. A file is imported only if its text does not tell its code."""
     read = [record for record in session.recorded_by_text(target, option) if record.has_records]
     if read and all(record.is_importable and record.now.code is not None for record in read):
         return read
@@ -98,7 +98,7 @@ class Decision:
     Attributes:
         code: The fingerprint of that code.
         lines: The decision for a person.
-        document: The same for a program.
+        document: The decision for a program.
     """
 
     code: str

@@ -51,13 +51,12 @@ def command(
 ) -> None:
     """Remove what is no longer needed. Shows what that is, and asks first.
 
-    It removes runs whose outcomes were all made again by later runs, folders of settings that
-    have no outcome and are not in the space, checkpoints of settings that are done, are not in the
-    space or have other code by now, and files that killed processes left behind. The
-    table does not change; the logs and the code of its rows are kept. --stale and --failed remove
-    outcomes as well; the next run makes them again. The file of the experiment is imported only
-    where its text does not tell its code, or for checkpoints and folders of settings without an
-    outcome.
+    It removes runs whose outcomes were all made again by later runs, folders of settings that have
+    no outcome and are not in the space, checkpoints of settings that are done, are not in the space
+    or have other code by now, and files that killed processes left behind. The table does not
+    change; the logs and the code of its rows are kept. --stale and --failed remove outcomes as
+    well; the next run makes them again. The file of the experiment is imported only if its text
+    does not tell its code, or for checkpoints and folders of settings without an outcome.
 
     \b
     Examples:
@@ -89,7 +88,7 @@ def command(
 
 @dataclass(frozen=True)
 class _Declared:
-    """What an experiment declares, as far as it counts for what is removed."""
+    """The declarations of an experiment that decide what is removed."""
 
     session: Session
     target: str
@@ -97,7 +96,7 @@ class _Declared:
     of: RecordedExperiment
 
     def codes(self) -> Sequence[str]:
-        """The fingerprints of the code now; the file is imported if its text does not tell them."""
+        """The fingerprints of the present code; imports the file if its text does not tell them."""
         if self.of.codes or not self.of.has_records:
             return self.of.codes
         status = self._imported
@@ -109,14 +108,14 @@ class _Declared:
         return status.codes
 
     def codes_if_known(self) -> Sequence[str]:
-        """As `codes`; none where they are not known."""
+        """The same as `codes`, but empty if they are not known."""
         try:
             return self.codes()
         except CommandError:
             return ()
 
     def in_space(self, keys: Sequence[str]) -> set[str]:
-        """Those of some keys that the space may have; the file is imported if there are any."""
+        """Those of `keys` that the space may have; the file is imported if there are any keys."""
         from superparams.run.status import compared_space
 
         if not keys or self._imported is None:
@@ -126,7 +125,7 @@ class _Declared:
 
     @cached_property
     def _imported(self) -> ExperimentStatus | None:
-        """The class; None where there is none any more."""
+        """The class; None if it no longer exists."""
         try:
             statuses = self.session.statuses(self.target, self.results)
         except CommandError:

@@ -25,8 +25,8 @@ def command(shell: str | None, is_json: bool) -> None:
     zsh:   echo 'eval "$(experiment completion zsh)"' >> ~/.zshrc
     fish:  experiment completion fish > ~/.config/fish/completions/experiment.fish
 
-    Then open a new shell. The zsh line belongs behind the one with compinit. Without SHELL, the
-    script is for the one that you log in to.
+    Then open a new shell. The line for zsh belongs after the line with compinit. Without SHELL, the
+    script is for your login shell.
     """
     from superparams.cli.command import experiment
 

@@ -57,7 +57,7 @@ def _write(folder: Path) -> list[Path]:
 
 
 def _how(session: Session, folder: Path) -> str:
-    """How to start what is in the folder, from here."""
+    """The command that runs the example, from the working directory."""
     from superparams.cli.name_lookup import find_root
 
     try:

@@ -54,8 +54,8 @@ def command(
     The numbers are for the space that the file declares. Settings are "to do" if they failed, if
     they are stale (other code made their results), or if they have never run.
 
-    Files are read and not imported. What a run recorded of a space is known, and so are points that
-    are written out in the file; --import counts the settings of all others.
+    Files are read and not imported. Spaces are known if a run recorded them, or if all points are
+    written out in the file; --import counts the settings of all other spaces.
 
     In place of NAME, the path of a results folder lists what is recorded there.
     """
@@ -183,7 +183,7 @@ def _entry_by_text(record: RecordedExperiment, texts: TextClasses | None) -> _En
         declared, entry.state = status.declared, status
         if declared.size is not None:
             entry.settings, entry.is_exact = declared.size, declared.is_exact
-    except Exception as error:  # what is recorded cannot be read
+    except Exception as error:  # the records cannot be read
         entry.problem = " ".join(headline(error).split())
     return entry
 
@@ -207,7 +207,7 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
     entry.needs = [name for name, declaration in fields_of(cls).items() if declaration.is_required]
     try:
         with stdout_to_stderr():
-            # The store, and pyarrow with it, is loaded only where something is recorded.
+            # The store, and with it pyarrow, is loaded only if something is recorded.
             if status.has_records:
                 _ = status.counts  # may fail
                 entry.state = status
@@ -217,7 +217,7 @@ def _entry(cls: type[Experiment], results: Path) -> _Entry:
             entry.ranges = counted(len(list(ranges_of(declared.space))), "range")
         if declared.space is None and not entry.needs:
             entry.problem = declared.why
-    except (Exception, SystemExit) as error:  # what is recorded cannot be read
+    except (Exception, SystemExit) as error:  # the records cannot be read
         entry.problem = " ".join(headline(error).split())
     return entry
 
@@ -244,7 +244,7 @@ def _print(listed: list[_File], where: str) -> None:
 
 
 def _is_uncounted(entry: _Entry) -> bool:
-    """Whether an import would tell the size of its space."""
+    """Whether an import would find the size of its space."""
     is_told = entry.settings is not None and entry.is_exact
     return not (is_told or entry.ranges or entry.needs or entry.problem)
 

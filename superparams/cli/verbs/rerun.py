@@ -92,7 +92,7 @@ class Again:
 
     @property
     def lines(self) -> Iterator[str]:
-        """For a person."""
+        """As text, for people."""
         from superparams.cli.table_formats import as_table, for_people
 
         yield styled(safe_text.line(self.name), bold=True)
@@ -103,7 +103,7 @@ class Again:
 
     @property
     def document(self) -> dict[str, Any]:
-        """For a program."""
+        """As types of JSON, for programs."""
         from superparams.cli.table_formats import rows
 
         return {

@@ -268,7 +268,7 @@ def _selected(
 def _selected_steps(
     results: Results, table: pa.Table, options: ResultsOptions, *, is_for_people: bool
 ) -> pa.Table:
-    """As `_selected`, of the table of steps, which ends in columns that every step has."""
+    """Do the same as `_selected` for the table of steps, whose last columns every step has."""
     from superparams.cli.row_selection import chosen
     from superparams.store.table.recorded_steps import OWN
 

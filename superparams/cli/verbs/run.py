@@ -42,10 +42,10 @@ CODES: Final = (
 
 
 class RunCommand(click.Command):
-    """The verb whose help tells the fields of the experiments that are named, too."""
+    """The verb `run`, whose help also shows the fields of the experiments that NAME means."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """It is one of ours, since it must wait for the name."""
+        """No option of click: our own ``--help`` waits for NAME."""
         return None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -133,7 +133,7 @@ def command(
     draw = draw if search.strategy is None else Draw("search")
     options = run_options(
         _how(flags) | {"strategy": search.strategy, "stop": search.stop}
-    )  # wrong ones are told before anything is imported
+    )  # wrong options are reported before anything is imported
     from superparams.cli import json_document
     from superparams.cli.streams import stdout_for_people
 
@@ -173,14 +173,14 @@ def _spaces(
 
 
 def _help(ctx: click.Context, session: Session, target: str | None) -> None:
-    """Of the verb, or of what it can be given for the experiments that are named."""
+    """The help of the verb, with the fields of the experiments that NAME means."""
     from superparams.errors import CommandError
 
     formatter = ctx.make_formatter()
     if target is not None:
         try:
             _write_experiments(formatter, ctx, session, target)
-        except CommandError:  # here is what can be told all the same
+        except CommandError:  # the general help is shown nevertheless
             click.echo(ctx.get_help() + "\n")
             raise
         ctx.command.format_options(ctx, formatter)
@@ -203,7 +203,7 @@ def _write_experiments(
 
 
 def _how(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The options by their names in `run_all`.
+    """The options of the run by their names in `run_all`.
 
     Raises:
         UsageError: For two that exclude each other.
@@ -219,7 +219,7 @@ def _how(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draw(flags: dict[str, Any]) -> Draw:
-    """What draws settings of a space, from the flags, which this takes away.
+    """How to draw settings of a space, by the flags, which are removed from `flags`.
 
     Raises:
         UsageError: For two ways to draw.
@@ -237,7 +237,7 @@ def _draw(flags: dict[str, Any]) -> Draw:
 
 
 def _search(flags: dict[str, Any], draw: Draw) -> SearchFlags:
-    """What the flags search, which this takes away."""
+    """The strategy and the stopper of the flags, which are removed from `flags`."""
     others = {f"--{name}": bool(flags[name]) for name in ("failed", "stopped", "new")}
     return search_of(flags, {f"--{draw.call}": draw.call is not None, **others})
 

@@ -52,8 +52,8 @@ def command(
     newest run, the settings that run now and, if results are stale, what changed in the code.
     Nothing is run.
 
-    The file of the experiment is read and not imported. The space is known if a run was of it;
-    otherwise --import counts it.
+    The file of the experiment is read and not imported. The space is known if a run recorded it;
+    otherwise --import counts its settings.
 
     \b
     Example:
@@ -125,7 +125,7 @@ def _space(status: Status) -> SpaceNow:
 
 
 def count_texts(status: Status) -> dict[str, str]:
-    """``5 done``, ``1 failed``: the counts of what is recorded, without zeros, by their name."""
+    """``5 done``, ``1 failed``: the counts of recorded settings, without zeros, by their name."""
     counts = {name: number for name, number in status.counts.items() if name != "new"}
     return {name: f"{number:,} {name}" for name, number in counts.items() if number}
 
@@ -155,7 +155,7 @@ def _of_runs(status: Status) -> Iterator[str]:
 
 
 def _search(status: Status) -> SearchAccount | None:
-    """How far the search of the newest run is, if it was one."""
+    """The progress of the search of the newest run, if that was a search."""
     from superparams.run.search_status import newest_search
 
     return newest_search(status.root)
@@ -169,7 +169,7 @@ def _steps(run: Run) -> list[LastStep]:
 
 
 def _of_settings(run: Run) -> Iterator[str]:
-    """What a run runs now: each setting with its last step, its parameters, and its worker."""
+    """Text on the running settings: each with its last step, its parameters, and its worker."""
     from superparams.store.runs.running_settings import running_settings
 
     running = {entry.index: entry for entry in running_settings(run.folder)}

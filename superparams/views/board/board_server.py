@@ -51,7 +51,7 @@ class RefusedRequest(Exception):
 
 
 class SentAnswer(NamedTuple):
-    """An answer that is sent as a whole."""
+    """An answer that is sent in one piece."""
 
     kind: str
     text: str
@@ -167,7 +167,7 @@ class BoardRequest(BaseHTTPRequestHandler):
             return ""
         return words[0] if len(words) == 1 else ""
 
-    # ---- what is answered
+    # ---- answers
 
     def _answered(self) -> None:
         match urlsplit(self.path).path.split("/"):
@@ -227,7 +227,7 @@ class BoardRequest(BaseHTTPRequestHandler):
             TEXT, "\n\n".join(f"# {name}\n{text}" for name, text in run.texts.items())
         )
 
-    # ---- how it is sent
+    # ---- sending
 
     def _send(self, answer: SentAnswer, status: int = 200) -> None:
         data = answer.text.encode("utf-8", "replace")

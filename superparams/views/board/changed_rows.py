@@ -1,4 +1,4 @@
-"""Which rows of a table are new, or have changed since an older table."""
+"""Finds rows of a table that are new, or have changed since an older table."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _LEDGERS: Final = ("ledger", "steps")
 class RecordStamps:
     """Stamps of the records in one folder; two stamps differ if something has changed in between.
 
-    A run that has ended is looked at only once, so many old runs cost nothing.
+    A run that has ended is examined only once, so many old runs cost nothing.
     """
 
     def __init__(self, root: Path, more: Iterable[Path] = ()) -> None:
@@ -29,7 +29,7 @@ class RecordStamps:
         self._ended: dict[str, Hashable] = {}
 
     def stamp(self) -> Hashable:
-        """The stamp of the records as they are now."""
+        """The stamp of the present records."""
         files = [self._root / ACCEPTED, *self._more]
         return (*map(self._of_run, run_folders(self._root)), *map(_of_file, files))
 

@@ -63,7 +63,7 @@ class FollowedExperiment(Protocol):
 class _Change(NamedTuple):
     """Events for a page, and the version of the page after them.
 
-    A change is whole if it brings a page of any version up to date.
+    A change is `whole` if it brings a page of any version up to date.
     """
 
     version: int
@@ -72,10 +72,10 @@ class _Change(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """The results that pages have been sent."""
+    """The results that have been sent to pages."""
 
     found: Results
-    marks: RowMarks | None  # None where the page has only a sample of the rows
+    marks: RowMarks | None  # None if the page has only a sample of the rows
 
 
 class ResultFeed:
@@ -85,12 +85,12 @@ class ResultFeed:
         """Take an experiment, and follow it as long as a page does."""
         self.experiment = experiment
         self._loading = threading.Lock()  # one thread looks at the records
-        self._changed = threading.Condition()  # guards what follows
+        self._changed = threading.Condition()  # guards the following attributes
         self._changes: deque[_Change] = deque()
         self._version = 0
         self._n_pages = 0
         self._is_ended = False
-        # These are of the thread that has `_loading`.
+        # Only the thread that holds `_loading` uses these.
         self._stamp: Hashable = None
         self._seen: _Seen | None = None
         self._slow_facts: Mapping[str, Any] = {}
@@ -100,7 +100,7 @@ class ResultFeed:
         self._sent_code: Mapping[str, Any] = {}
         self._is_slow_behind = False
         self._now = SettingsNow()
-        self._sent_steps: Mapping[str, int] = {}  # how many of each setting that runs, by its key
+        self._sent_steps: Mapping[str, int] = {}  # of each running setting, by its key
         self._curves_due = 0.0
         self._are_curves_behind = False
         self._last_error = ""
@@ -214,7 +214,7 @@ class ResultFeed:
             numbered = f"id: {self._version}\n".encode().join([b"", *events])
             is_whole = any(event.startswith(WHOLE) for event in events)
             if is_whole:
-                self._changes.clear()  # nothing before it is needed
+                self._changes.clear()  # earlier changes are not needed
             self._changes.append(_Change(self._version, numbered, is_whole))
             while len(self._changes) > 1 and (
                 len(self._changes) > MOST_CHANGES
@@ -224,7 +224,7 @@ class ResultFeed:
             self._changed.notify_all()
 
     def _news(self, results: Results, *, is_same: bool) -> Iterator[bytes]:
-        """Events for the differences to the results that pages have been sent."""
+        """Events for the differences to the results that have been sent to pages."""
         before, self._seen = self._seen, _seen(results)
         after = self._seen.marks
         if before is None:
@@ -252,7 +252,7 @@ class ResultFeed:
         yield from self._new_curves(results)
 
     def _whole(self, results: Results) -> Iterator[bytes]:
-        """A new sample of many rows, and all facts: pages replace what they have."""
+        """A new sample of many rows, and all facts; they replace the content of pages."""
         page, facts = self._page(results)
         self._sent_facts, self._sent_code = {**facts, "written": ""}, self._code
         table, steps = page.rows()
@@ -263,7 +263,7 @@ class ResultFeed:
         yield from self._new_curves(results)
 
     def _new_curves(self, results: Results) -> Iterator[bytes]:
-        """The curves of settings that have recorded steps since, whole and so not too often."""
+        """The complete curves of settings with new steps; since they are large, not too often."""
         n_steps, now = self._now.n_steps, time.monotonic()
         changed = {key for key, n in n_steps.items() if self._sent_steps.get(key) != n}
         self._are_curves_behind = bool(changed) and now < self._curves_due
@@ -276,7 +276,7 @@ class ResultFeed:
             yield _event("steps", _encoded(parquet_bytes(table)))
 
     def _page(self, results: Results) -> tuple[ResultsPage, dict[str, Any]]:
-        """The page and its facts; those that take long to compute may be some seconds old."""
+        """The page and its facts; facts that take long to compute may be some seconds old."""
         page, start = ResultsPage(results, now=self._now), time.monotonic()
         self._is_slow_behind = start < self._slow_facts_due
         if not self._is_slow_behind:
@@ -287,7 +287,7 @@ class ResultFeed:
 
     def _experiment_results(self) -> Results:
         if self._seen is None:
-            return self.experiment.read_again()  # raises what is wrong
+            return self.experiment.read_again()  # raises the error of the records
         return self._seen.found
 
 

@@ -24,8 +24,8 @@ def code_facts(runs: Sequence[Run], paths: PrivatePaths) -> dict[str, Any]:
         paths: Hides paths of the machine.
 
     Returns:
-        `parts`, by fingerprint and by name: the place of the text in `texts`. It is the digest
-        where there is no text.
+        `parts`, by fingerprint and by name: the index of the text in `texts`, or the digest if
+        there is no text.
     """
     places: dict[str, int] = {}
     room = MOST_TEXT

@@ -1,4 +1,4 @@
-"""The columns of the page: booleans, numbers and readable text, whatever the table holds."""
+"""Converts columns of the table for the page: to booleans, numbers and readable text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["parquet_bytes", "simple_column"]
 LONGEST: Final = 2000  # characters of a text
 SHORTEST: Final = 100  # characters that a text keeps at least, however long the column is
 MOST_TEXT: Final = 20_000_000  # characters of a column
-LEVEL: Final = 9  # of compression
+LEVEL: Final = 9  # the level of compression
 _EXACT: Final = 1 << 53  # whole numbers up to this are exact in a browser
 _INT32: Final = 1 << 31
 

@@ -1,4 +1,4 @@
-"""The document of the page: the built `page.html`, and what is put into it."""
+"""The document of the page: the built `page.html`, filled with the content."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ESCAPES: Final = {ord(x): f"\\u{ord(x):04x}" for x in "<>&\u2028\u2029"}
 
 @dataclass(frozen=True)
 class PageContent:
-    """What is put into the page.
+    """The content of the page.
 
     Attributes:
         about: Facts, in types of JSON.
@@ -54,7 +54,7 @@ def filled(content: PageContent, *, may_connect: bool = False) -> str:
     """The document.
 
     Args:
-        content: What is put into it.
+        content: The content of the page.
         may_connect: Whether the page may ask the server that it comes from.
     """
     head, after_about, after_table, end = _parts(may_connect)

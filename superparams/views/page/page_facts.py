@@ -48,7 +48,7 @@ def field_facts(results: Results, table: pa.Table) -> list[dict[str, Any]]:
 
     Args:
         results: The results.
-        table: Their columns as the page has them.
+        table: Their columns in the types of the page.
     """
     owners = FieldOwners(Rows.of_table(results.to_arrow()))
     axes = _axes(recorded_schema(results.root) or {})
@@ -98,11 +98,11 @@ def _axes(schema: Mapping[str, object]) -> dict[str, Mapping[str, Any]]:
 
 
 def is_fact(x: object) -> bool:
-    """Whether JSON has this value: it has no NaN and no infinity."""
+    """Whether JSON can hold this value: not NaN, nor infinity."""
     return not isinstance(x, float) or math.isfinite(x)
 
 
-# ---- what matters
+# ---- importance
 
 
 def importance_facts(results: Results) -> dict[str, list[dict[str, Any]]]:

@@ -27,7 +27,7 @@ MOST_POINTS: Final = 300  # of a curve
 
 
 class _RunNow(NamedTuple):
-    """A run that goes on, and what it runs."""
+    """A run in progress, and its running settings."""
 
     run: Run
     settings: Sequence[RunningSetting]
@@ -35,7 +35,7 @@ class _RunNow(NamedTuple):
 
     @property
     def n_settings(self) -> int:
-        """How many settings it runs, as far as it tells; else how many workers it has."""
+        """The number of its running settings if it is known, else the number of its workers."""
         indices = {entry.index for entry in self.settings} | {
             step.index for step in self.steps.last
         }
@@ -46,11 +46,11 @@ class SettingsNow:
     """The settings that the runs of an experiment run now. Their steps are read as they grow."""
 
     def __init__(self) -> None:
-        """Know of no run yet."""
+        """Start without runs."""
         self._runs: list[_RunNow] = []
 
     def update(self, runs: Sequence[Run]) -> None:
-        """Read again what these runs do.
+        """Read again which settings these runs run.
 
         Args:
             runs: All runs of the experiment.
@@ -102,7 +102,7 @@ class SettingsNow:
 
         Args:
             keys: The settings.
-            params: The names of the columns of parameters, which steps leave to them.
+            params: The names of the columns of parameters, which fields of steps must not have.
             paths: Hides paths of the machine.
         """
         labels = {*OWN, *params}

@@ -31,7 +31,7 @@ _LOG: Final = ("key", "run", "rank", "log_start", "log_end")
 
 
 def run_facts(runs: Sequence[Run], paths: PrivatePaths) -> list[dict[str, Any]]:
-    """The newest runs, oldest first. Of the machine, the page has only the versions of packages.
+    """The newest runs, oldest first. About the machine, the page has only versions of packages.
 
     Args:
         runs: The runs of an experiment, oldest first.

@@ -37,7 +37,7 @@ def sample_of(status: pa.ChunkedArray, required: Sequence[int], most: int) -> Sa
     Args:
         status: The status of each row.
         required: The places of rows that must be in the sample.
-        most: How many rows the sample has at most, not counting the wanted ones.
+        most: How many rows the sample has at most, not counting the required ones.
 
     Returns:
         The sample; None if the table has at most so many rows.

@@ -1,4 +1,4 @@
-"""Replaces paths of a machine in texts that go into a page, which people send to others."""
+"""Replaces paths of a machine in texts of a page, since people send pages to others."""
 
 from __future__ import annotations
 

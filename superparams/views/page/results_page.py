@@ -54,7 +54,7 @@ def page_of(results: Results, *, most: int = MOST_ROWS) -> str:
 
 
 class ResultsPage:
-    """What the page of some results holds."""
+    """The page of some results."""
 
     def __init__(
         self, results: Results, most: int = MOST_ROWS, now: SettingsNow | None = None
@@ -64,7 +64,7 @@ class ResultsPage:
         Args:
             results: The results.
             most: How many rows the page holds at most; it has a sample of a larger table.
-            now: What runs now; a board keeps it from one page to the next.
+            now: The running settings; a board keeps this object from one page to the next.
         """
         self.found = results
         self.paths = PrivatePaths.of(results.root)
@@ -76,7 +76,7 @@ class ResultsPage:
         self._now.update(self._runs)
 
     def content(self, live: Mapping[str, object] | None = None) -> PageContent:
-        """Everything that is put into the page.
+        """The content of the page.
 
         Args:
             live: What the page needs to follow a board; None for a page without a server.

@@ -31,7 +31,7 @@ def is_terminal() -> bool:
 
 
 def say(text: str) -> None:
-    """Print text to stderr, where there is one."""
+    """Print text to stderr, if there is a stderr."""
     stream: Any = sys.stderr
     if stream is not None:
         with suppress(ValueError):  # it is closed
@@ -45,7 +45,7 @@ class Display:
         """Start to show the progress."""
 
     def stop(self) -> None:
-        """Stop to show it."""
+        """Stop showing the progress."""
 
 
 class Terminal(Display):

@@ -121,7 +121,7 @@ class Progress:
         return self._total - self.n_ended
 
     def expect(self, total: int) -> None:
-        """Take another number of settings to run."""
+        """Set the number of settings to run."""
         self._total = total
 
     def add(
@@ -141,7 +141,7 @@ class Progress:
         self._recent.append((time.monotonic(), self.n_ended))
 
     def take(self, batch: pa.RecordBatch) -> dict[str, int]:
-        """Count the outcomes of a batch, and look at what the lines show of them.
+        """Count the outcomes of a batch, and note the values that the lines show.
 
         Args:
             batch: Outcomes, as they are recorded.
@@ -156,7 +156,7 @@ class Progress:
         return n_by_status
 
     def add_values(self, values: Iterable[object]) -> None:
-        """Look for the best among new values of the goal; what is no number does not count."""
+        """Update the best value of the goal with new values; only numbers count."""
         if self._goal is not None:
             numbers = [x for x in values if isinstance(x, (int, float, Decimal)) and x == x]
             for x in numbers:
