@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, TypeGuard
 
 from superparams.cli.missing_modules import missing_module
-from superparams.cli.name_lookup import Found, Root, without_run
+from superparams.cli.name_lookup import ExperimentReference, Root, without_run
 from superparams.cli.streams import stdout_to_stderr
 from superparams.declare.experiment import Experiment
 from superparams.errors import CommandError
@@ -34,19 +34,19 @@ class LoadedFile:
     """An experiment file that was imported.
 
     Attributes:
-        found: The file, and the class in it if only one was asked for.
+        reference: The file, and the class in it if only one was requested.
         classes: The experiments in it.
         idle: Its classes that lack only a `run` to be experiments.
         error: Why the file cannot be imported.
     """
 
-    found: Found
+    reference: ExperimentReference
     classes: list[type[Experiment]] = field(default_factory=list[type[Experiment]])
     idle: list[type[Experiment]] = field(default_factory=list[type[Experiment]])
     error: Broken | None = None
 
 
-def load(root: Root, references: Iterable[Found]) -> list[type[Experiment]]:
+def load(root: Root, references: Iterable[ExperimentReference]) -> list[type[Experiment]]:
     """Import files and return their experiments, in the order of the files and of their classes.
 
     Raises:
@@ -67,7 +67,7 @@ def load(root: Root, references: Iterable[Found]) -> list[type[Experiment]]:
     return classes
 
 
-def load_each(root: Root, references: Iterable[Found]) -> Iterator[LoadedFile]:
+def load_each(root: Root, references: Iterable[ExperimentReference]) -> Iterator[LoadedFile]:
     """Import files one after the other, also after one that cannot be imported.
 
     Raises:
@@ -83,7 +83,7 @@ def load_each(root: Root, references: Iterable[Found]) -> Iterator[LoadedFile]:
             yield _wanted(imported, reference)
 
 
-def _imported(root: Root, package: Package, reference: Found) -> ModuleType | Broken:
+def _imported(root: Root, package: Package, reference: ExperimentReference) -> ModuleType | Broken:
     """The module of a file. Every exception is an error of the file, except for a real Ctrl-C."""
     with _noted_interrupts() as interrupts:
         try:
@@ -138,7 +138,7 @@ def _import_root(folder: Path) -> Path:
     return folder
 
 
-def _wanted(module: ModuleType, reference: Found) -> LoadedFile:
+def _wanted(module: ModuleType, reference: ExperimentReference) -> LoadedFile:
     classes = experiments_of(module)
     if reference.cls is None:
         run = [cls for cls in classes if _has_run(cls)]
@@ -170,7 +170,7 @@ def _is_experiment(x: Any) -> TypeGuard[type[Experiment]]:
     return isinstance(x, type) and issubclass(x, Experiment) and x is not Experiment
 
 
-def _broken(root: Root, reference: Found, error: BaseException) -> Broken:
+def _broken(root: Root, reference: ExperimentReference, error: BaseException) -> Broken:
     from superparams.cli.user_errors import users_part
 
     trace = users_part(error)

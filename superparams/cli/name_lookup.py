@@ -23,7 +23,16 @@ from superparams.identity.code.roots import (
     register_experiments,
 )
 
-__all__ = ["Found", "Root", "all_files", "find_root", "resolve", "root_at", "shown", "without_run"]
+__all__ = [
+    "ExperimentReference",
+    "Root",
+    "all_files",
+    "find_root",
+    "resolve",
+    "root_at",
+    "shown",
+    "without_run",
+]
 
 LONGEST = 255  # characters of a name
 MOST_FILES = 50  # that are read to find misplaced experiments
@@ -46,7 +55,7 @@ class Unknown(CommandError):
 
 
 @dataclass(frozen=True)
-class Found:
+class ExperimentReference:
     """An experiment file, or one class in it.
 
     Attributes:
@@ -146,7 +155,7 @@ class Meaning:
         return f"{path}.py" if self.cls is None else f"{path}.py:{self.cls}"
 
 
-def resolve(root: Root, target: str) -> list[Found]:
+def resolve(root: Root, target: str) -> list[ExperimentReference]:
     """The experiment files and classes that a name means, in the order in which they run.
 
     Raises:
@@ -157,16 +166,18 @@ def resolve(root: Root, target: str) -> list[Found]:
     tree = Tree(root.folder)
     meanings = list(dict.fromkeys(_meanings(root, tree, target)))
     if len(meanings) == 1:
-        return _found(tree, meanings[0])
+        return _references_of(tree, meanings[0])
     if meanings:
         ways = "\n".join(f"  {_unique(root, tree, meaning)}" for meaning in meanings)
         raise CommandError(f"{target!r} is ambiguous; give one of these:\n{ways}")
     raise Unknown(_unknown(root, tree, target), target)
 
 
-def all_files(root: Root) -> list[Found]:
+def all_files(root: Root) -> list[ExperimentReference]:
     """All experiment files, sorted by their path."""
-    return [Found(file, ".".join(parts)) for parts, file in Tree(root.folder).files(())]
+    return [
+        ExperimentReference(file, ".".join(parts)) for parts, file in Tree(root.folder).files(())
+    ]
 
 
 def shown(path: Path) -> str:
@@ -259,10 +270,12 @@ def _of_path(tree: Tree, parts: tuple[str, ...], is_folder: bool, cls: str | Non
     return meanings
 
 
-def _found(tree: Tree, meaning: Meaning) -> list[Found]:
+def _references_of(tree: Tree, meaning: Meaning) -> list[ExperimentReference]:
     if meaning.kind == "folder":
-        return [Found(file, ".".join(parts)) for parts, file in tree.files(meaning.parts)]
-    return [Found(tree.file(meaning.parts), ".".join(meaning.parts), meaning.cls)]
+        return [
+            ExperimentReference(file, ".".join(parts)) for parts, file in tree.files(meaning.parts)
+        ]
+    return [ExperimentReference(tree.file(meaning.parts), ".".join(meaning.parts), meaning.cls)]
 
 
 def _unique(root: Root, tree: Tree, meaning: Meaning) -> str:

@@ -21,7 +21,7 @@ from superparams.run.space_keys import is_sparse, keys_in_space
 from superparams.store.runs.folder import has_records
 from superparams.store.table.index import mean_seconds, read_index
 
-__all__ = ["Planned", "PlannedSearch", "planned"]
+__all__ = ["PlannedRun", "PlannedSearch", "planned"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class PlannedGroup:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """The plan of a run, which is not carried out.
 
     Attributes:
@@ -194,13 +194,13 @@ class PlannedSearch:
             yield safe_text.line(f"  next: {self.job.label(index)}")
 
 
-def planned(space: Experiment, options: RunOptions) -> Planned | PlannedSearch:
+def planned(space: Experiment, options: RunOptions) -> PlannedRun | PlannedSearch:
     """The plan of ``run_all`` with these options; nothing is written."""
     job = prepare(space, options)
     job.close()
     if job.proposing is not None:
         return PlannedSearch(job, job.proposing)
-    return Planned(job, _counts(job), mean_seconds(job.root))
+    return PlannedRun(job, _counts(job), mean_seconds(job.root))
 
 
 def _counts(job: Job) -> dict[str, int]:

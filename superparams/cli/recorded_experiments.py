@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from superparams.cli.name_lookup import Found, Root, resolve, without_run
+from superparams.cli.name_lookup import ExperimentReference, Root, resolve, without_run
 from superparams.errors import CommandError
 from superparams.identity.code.roots import project_root
 from superparams.store.json_values import json_text
@@ -240,7 +240,7 @@ class ExperimentsByText:
         self.texts: TextClasses = TextClasses(root)
         self._results = results
 
-    def experiments(self, references: Sequence[Found]) -> list[RecordedExperiment]:
+    def experiments(self, references: Sequence[ExperimentReference]) -> list[RecordedExperiment]:
         """The experiments of some files and classes, in their order."""
         records: dict[Path, RecordedExperiment] = {}
         for reference in references:
@@ -250,7 +250,7 @@ class ExperimentsByText:
             raise CommandError(self._none(references))
         return list(records.values())
 
-    def of_file(self, reference: Found) -> Iterator[RecordedExperiment]:
+    def of_file(self, reference: ExperimentReference) -> Iterator[RecordedExperiment]:
         """The experiments of a file, or the requested class in it.
 
         Raises:
@@ -273,7 +273,7 @@ class ExperimentsByText:
             if record.name not in names and last in text and not last.startswith("_"):
                 yield record
 
-    def _of_class(self, reference: Found, name: str) -> RecordedExperiment:
+    def _of_class(self, reference: ExperimentReference, name: str) -> RecordedExperiment:
         cls = self.texts.called(reference, name)
         if cls is not None and cls.is_experiment is not False:
             return self._recorded(cls)
@@ -295,7 +295,7 @@ class ExperimentsByText:
         root = experiment_folder(self._results, cls.name)
         return RecordedExperiment(cls.name, root, cls, is_importable=True)
 
-    def _none(self, references: Sequence[Found]) -> str:
+    def _none(self, references: Sequence[ExperimentReference]) -> str:
         files = ", ".join(str(reference.file) for reference in references)
         problems = [(reference.file, self.texts.problem(reference)) for reference in references]
         broken = [f"{file.name}, {problem}" for file, problem in problems if problem]

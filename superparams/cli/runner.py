@@ -31,15 +31,22 @@ from superparams.store.results import Results
 from superparams.views.failures import Failures, failures_of
 from superparams.views.result_tables import summary_of
 
-__all__ = ["Ended", "Impossible", "Told", "attempted", "made", "run_each"]
+__all__ = [
+    "EndedExperiment",
+    "ExperimentOutcome",
+    "ImpossibleRun",
+    "run_each",
+    "run_or_report",
+    "spaces_to_run",
+]
 
 MOST_KINDS = 5  # kinds of failures that are shown
-TOLD_SECONDS = 60.0  # failures of a run from which on a log is mentioned, too
+TIMED_SECONDS = 60.0  # a run of so many seconds shows its duration also in a log
 ERROR = 120  # characters of an error in a list
 ROWS = 20  # rows of a table that is shown at once
 
 
-class Told(Protocol):
+class ExperimentOutcome(Protocol):
     """The outcome of one experiment of a command line."""
 
     @property
@@ -59,7 +66,7 @@ class Told(Protocol):
 
 
 @dataclass(frozen=True)
-class Impossible:
+class ImpossibleRun:
     """An experiment that cannot run; its error has been shown.
 
     why: the error, with its traceback if it is an error of the user's code.
@@ -77,7 +84,7 @@ class Impossible:
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedExperiment:
     """An experiment that has run.
 
     Attributes:
@@ -129,7 +136,7 @@ class Ended:
         rows = self._table() if is_terminal() else []
         yield from rows
         elapsed = self.results.elapsed or 0
-        is_timed = is_terminal() or elapsed >= TOLD_SECONDS
+        is_timed = is_terminal() or elapsed >= TIMED_SECONDS
         summary = summary_of(self.results, self.results.elapsed if is_timed else None)
         yield summary if self.shard is None else f"{shard_text(self.shard)}, {summary}"
         kinds = failures_of(self.results, MOST_KINDS + 1) if self.failed else []
@@ -182,7 +189,7 @@ def _short(path: Path) -> Path:
 T = TypeVar("T")
 
 
-def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
+def run_or_report(name: str, act: Callable[[], T]) -> T | ImpossibleRun:
     """The result of `act`, or why the experiment of that name cannot run, which is shown at once.
 
     An error of superparams itself is not handled here and is raised again.
@@ -199,21 +206,21 @@ def attempted(name: str, act: Callable[[], T]) -> T | Impossible:
             raise
         why = f"{name} cannot run\n{traceback}"
     click.echo(f"Error: {safe_text.lines(why)}", err=True)
-    return Impossible(name, why)
+    return ImpossibleRun(name, why)
 
 
 ALL: Final = Draw()
 
 
-def made(
+def spaces_to_run(
     experiments: Sequence[type[Experiment]], words: Sequence[str], draw: Draw = ALL
 ) -> list[Experiment] | None:
     """The spaces to run, all of which are created before the first one runs.
 
     None if one of them cannot be created, since it does not take a word or lacks a field.
     """
-    spaces = [attempted(name_of(cls), partial(_space, cls, words, draw)) for cls in experiments]
-    right = [space for space in spaces if not isinstance(space, Impossible)]
+    spaces = [run_or_report(name_of(cls), partial(_space, cls, words, draw)) for cls in experiments]
+    right = [space for space in spaces if not isinstance(space, ImpossibleRun)]
     return right if len(right) == len(spaces) else None
 
 
@@ -226,7 +233,7 @@ def _space(cls: type[Experiment], words: Sequence[str], draw: Draw) -> Experimen
 
 def run_each(
     spaces: Sequence[Experiment], options: RunOptions, program: str
-) -> Iterator[Ended | Impossible]:
+) -> Iterator[EndedExperiment | ImpossibleRun]:
     """Run one experiment after another, also after one that cannot run.
 
     Raises:
@@ -238,12 +245,12 @@ def run_each(
             click.echo(styled(safe_text.line(name), bold=True), err=True)
         control = Control()
         act = partial(run_all, space, options, control=control, has_summary=False)
-        outcome = attempted(name, act)
-        if isinstance(outcome, Impossible):
+        outcome = run_or_report(name, act)
+        if isinstance(outcome, ImpossibleRun):
             yield outcome
         else:
             size = len(outcome) if options.strategy is not None else size_of(space)
-            yield Ended(name, size, outcome, program, options.shard)
+            yield EndedExperiment(name, size, outcome, program, options.shard)
         left = len(spaces) - index - 1
         if control.interrupted and left:
             was = "experiment was" if left == 1 else "experiments were"

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from superparams.cli.name_lookup import Found, Root
+from superparams.cli.name_lookup import ExperimentReference, Root
 from superparams.cli.text_spaces import TextSpace, space_in_text
 from superparams.declare.goal import Goal, maximize, minimize
 from superparams.identity.code.module_source import Source
@@ -66,12 +66,12 @@ class TextClasses:
         more = [project, self._root.folder.parent, self._root.folder]
         return ReachByName(Project(project, as_on_disk=True, more=more))
 
-    def text_of(self, reference: Found) -> str:
+    def text_of(self, reference: ExperimentReference) -> str:
         """The text of a file; empty if it cannot be read."""
         source = self._source(reference.file)
         return "" if source is None else source.text
 
-    def problem(self, reference: Found) -> str | None:
+    def problem(self, reference: ExperimentReference) -> str | None:
         """The syntax error in the text of a file; None without one."""
         try:
             ast.parse(reference.file.read_bytes())
@@ -81,7 +81,7 @@ class TextClasses:
             return str(error) or type(error).__name__
         return None
 
-    def public(self, reference: Found) -> list[TextClass]:
+    def public(self, reference: ExperimentReference) -> list[TextClass]:
         """The public classes of a file that are experiments or may be, in their order."""
         source = self._source(reference.file)
         bindings = {} if source is None else source.bindings
@@ -101,7 +101,7 @@ class TextClasses:
             return TextSpace()
         return space_in_text(self._lookup, source, nodes[0])
 
-    def called(self, reference: Found, name: str) -> TextClass | None:
+    def called(self, reference: ExperimentReference, name: str) -> TextClass | None:
         """The class that a name in a file means; None if the text has no such class."""
         source = self._source(reference.file)
         if source is None:

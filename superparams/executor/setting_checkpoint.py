@@ -32,12 +32,12 @@ from superparams.executor.process_state.random_generators import Generators
 from superparams.executor.step_journal import StepJournal, read_steps, steps_before
 from superparams.identity.digests.digest import key_text
 
-__all__ = ["Loaded", "SettingCheckpoint"]
+__all__ = ["LoadedState", "SettingCheckpoint"]
 
 _MOST: Final = 1000  # steps that are not pickled yet
 
 
-class Loaded(NamedTuple):
+class LoadedState(NamedTuple):
     """What was saved, with the steps and the seconds of the attempts that led there."""
 
     state: Any
@@ -181,7 +181,7 @@ class SettingCheckpoint:
         path = self._folder.saved
         write_checkpoint(path, saver, self._parts, states, partial(write_state, where, state))
 
-    def load(self, default: object) -> Loaded:
+    def load(self, default: object) -> LoadedState:
         """What was saved, or the default."""
         where = f"{self._owner.name}.load()"
         try:
@@ -195,16 +195,16 @@ class SettingCheckpoint:
                 is_own = saver.token == self._owner.token
                 steps = [] if is_own else file.steps()
         except FileNotFoundError:
-            return Loaded(default, [])
+            return LoadedState(default, [])
         except Damaged as damage:
             self._set_aside(where, damage)
-            return Loaded(default, [])
+            return LoadedState(default, [])
         if self._generators is not None and generators is not None:
             self._generators.take_states(generators)
         if is_own:
-            return Loaded(state, [])
+            return LoadedState(state, [])
         self._is_taken_up, self._earlier = True, []
-        return Loaded(state, steps, saver.seconds)
+        return LoadedState(state, steps, saver.seconds)
 
     def _set_aside(self, where: str, damage: Damaged) -> None:
         path = self._folder.saved

@@ -168,7 +168,7 @@ def _say_plan(planned: Plan) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Started:
+class _StartedRun:
     """A run whose workers are getting ready.
 
     Attributes:
@@ -204,7 +204,9 @@ def _execute(job: Job, control: Control, fork_guard: ForkGuard) -> tuple[RunFold
             return _execute_in(run, record, job, control, fork_guard, started)
 
 
-def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitStack) -> _Started:
+def _start(
+    job: Job, run: RunFolder, control: Control, context: contextlib.ExitStack
+) -> _StartedRun:
     """Have workers get ready; an error of this is raised when outcomes are first read."""
     carrier, decides = job.carrier, control.judge is not None
     options = dataclasses.replace(job.options.of_engine, folder=run.path, decides_steps=decides)
@@ -221,7 +223,7 @@ def _start(job: Job, run: RunFolder, control: Control, context: contextlib.ExitS
     except BaseException as error:
         batches = _raising(error)
     context.callback(_close, batches)
-    return _Started(batches, interrupts, context, EarlyOutcomes(control))
+    return _StartedRun(batches, interrupts, context, EarlyOutcomes(control))
 
 
 def _raising(error: BaseException) -> Iterator[bytes]:
@@ -254,7 +256,7 @@ def _execute_in(
     job: Job,
     control: Control,
     fork_guard: ForkGuard,
-    started: _Started,
+    started: _StartedRun,
 ) -> tuple[RunFolder, Progress]:
     options, carrier, interrupts = job.options, job.carrier, started.interrupts
     search = job.proposing

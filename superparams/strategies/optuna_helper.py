@@ -56,7 +56,7 @@ _TICK: Final = 0.2
 _STUDY: Final = "search"
 
 
-class _Searching(Protocol):
+class _HelperSearch(Protocol):
     """A search in this process."""
 
     def take(self, event: Event) -> SearchPoint | None:
@@ -80,13 +80,13 @@ def main() -> None:
             _send(outgoing, _answer(search, events))
 
 
-def _begun(incoming: BinaryIO) -> _Searching | SamplerProblem:
+def _begun(incoming: BinaryIO) -> _HelperSearch | SamplerProblem:
     try:
         import optuna  # this may take longer than the driver needs to begin the search
 
         optuna.logging.disable_default_handler()
         start: SearchStart = _received(incoming)
-        return (_Memoryless if start.is_memoryless else _Replayed)(start)
+        return (_MemorylessSearch if start.is_memoryless else _ReplayedSearch)(start)
     except EOFError:
         raise
     except Exception as error:
@@ -94,7 +94,7 @@ def _begun(incoming: BinaryIO) -> _Searching | SamplerProblem:
 
 
 def _answer(
-    search: _Searching | SamplerProblem, events: Sequence[Event]
+    search: _HelperSearch | SamplerProblem, events: Sequence[Event]
 ) -> SearchPoint | SamplerProblem | None:
     if isinstance(search, SamplerProblem):
         return search
@@ -156,7 +156,7 @@ class _Watch:
 # ---- searches
 
 
-class _Memoryless:
+class _MemorylessSearch:
     """A search whose sampler is made anew for each point, with random numbers of its own.
 
     So a point depends only on the outcomes that were told and on the trials that still run.
@@ -193,7 +193,7 @@ class _Memoryless:
         self._together: dict[str, BaseDistribution] = {}  # once a trial has a score
 
     def take(self, event: Event) -> SearchPoint | None:
-        """See `_Searching`."""
+        """See `_HelperSearch`."""
         from optuna.trial import TrialState
 
         match event:
@@ -275,7 +275,7 @@ class _Memoryless:
         )
 
 
-class _Replayed:
+class _ReplayedSearch:
     """A search of one sampler that keeps notes of its own in a study: it is replayed from 0."""
 
     def __init__(self, start: SearchStart) -> None:
@@ -289,7 +289,7 @@ class _Replayed:
         self._open: dict[int, tuple[Trial, SearchPoint]] = {}
 
     def take(self, event: Event) -> SearchPoint | None:
-        """See `_Searching`."""
+        """See `_HelperSearch`."""
         match event:
             case PointRequest(trial):
                 return self._asked(trial)

@@ -335,7 +335,7 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 from superparams.cli.file_imports import _extend_path, load
-from superparams.cli.name_lookup import Found, root_at
+from superparams.cli.name_lookup import ExperimentReference, root_at
 from superparams.identity.code.fingerprint import fingerprint
 from superparams.identity.code.text_fingerprint import code_of_text
 
@@ -348,7 +348,7 @@ text = {name: code_of_text(file, "E") for name, file in files.items()}
 assert not [name for name in sys.modules if name.partition(".")[0] in ("experiments", "lib")]
 found = {}
 for name, file in files.items():
-    (cls,) = load(root, [Found(file, name, "E")])
+    (cls,) = load(root, [ExperimentReference(file, name, "E")])
     code = fingerprint(cls)
     told = text[name].code
     parts = {} if told is None else told.parts

@@ -14,15 +14,20 @@ import pytest
 from superparams.store.ledger.writer import MAX_STREAMS
 from superparams.store.runs.folder import RunFolder
 from superparams.store.runs.run_records import find_run
-from superparams.store.staleness.run_difference import LARGEST, Compared, compare, difference
+from superparams.store.staleness.run_difference import (
+    LARGEST,
+    OutcomeComparison,
+    compare,
+    difference,
+)
 from tests.recording import done, failed, key, run
 
 
-def two(root: Path, old: Sequence[Any], new: Sequence[Any]) -> Compared:
+def two(root: Path, old: Sequence[Any], new: Sequence[Any]) -> OutcomeComparison:
     return compare(run(root, old), run(root, new))
 
 
-def column(found: Compared, name: str) -> Any:
+def column(found: OutcomeComparison, name: str) -> Any:
     return next(one for one in found.columns if one.name == name)
 
 
@@ -30,7 +35,7 @@ class TestResults:
     def test_the_same(self, tmp_path: Path) -> None:
         outcomes = [done(0, {"x": 1, "y": math.nan}), failed(1), done(2)]
         found = two(tmp_path, outcomes, outcomes[::-1])
-        assert found == Compared(3, 0, 0, 0, 0, {}, [])
+        assert found == OutcomeComparison(3, 0, 0, 0, 0, {}, [])
 
     def test_settings_that_are_in_one_alone(self, tmp_path: Path) -> None:
         found = two(tmp_path, [done(0), done(1), done(2)], [done(2), done(3)])

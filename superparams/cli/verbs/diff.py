@@ -17,8 +17,8 @@ from superparams.errors.units import counted
 if TYPE_CHECKING:
     from superparams.store.staleness.run_difference import (
         ColumnDifference,
-        Compared,
         Difference,
+        OutcomeComparison,
         Pair,
     )
 
@@ -110,7 +110,7 @@ def _changes(pairs: Mapping[str, tuple[object, object]], absent: str) -> Iterato
         yield name, " → ".join(absent if x is None else safe_text.line(x) for x in values)
 
 
-def _results(comparison: Compared) -> Iterator[str]:
+def _results(comparison: OutcomeComparison) -> Iterator[str]:
     differ = (
         f", of which {comparison.different:,} differ" if comparison.different else ", all the same"
     )

@@ -21,7 +21,7 @@ from superparams.errors.tables import Table
 from superparams.errors.units import counted
 
 if TYPE_CHECKING:
-    from superparams.cli.name_lookup import Found, Root
+    from superparams.cli.name_lookup import ExperimentReference, Root
     from superparams.cli.recorded_experiments import RecordedExperiment
     from superparams.cli.text_classes import TextClasses
     from superparams.cli.text_spaces import TextSpace
@@ -128,17 +128,21 @@ class _File:
     problem: str | None = None
 
 
-def _imported(root: Root, references: Sequence[Found], results: Path) -> Iterator[_File]:
+def _imported(
+    root: Root, references: Sequence[ExperimentReference], results: Path
+) -> Iterator[_File]:
     from superparams.cli.file_imports import load_each
 
     for loaded_file in load_each(root, references):
         problem = None if loaded_file.error is None else loaded_file.error.brief
         yield _File(
-            loaded_file.found.file, [_entry(cls, results) for cls in loaded_file.classes], problem
+            loaded_file.reference.file,
+            [_entry(cls, results) for cls in loaded_file.classes],
+            problem,
         )
 
 
-def _read(root: Root, references: Sequence[Found], results: Path) -> Iterator[_File]:
+def _read(root: Root, references: Sequence[ExperimentReference], results: Path) -> Iterator[_File]:
     from superparams.cli.recorded_experiments import ExperimentsByText
 
     by_text = ExperimentsByText(root, results)

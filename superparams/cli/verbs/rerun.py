@@ -19,7 +19,7 @@ from superparams.cli.verbs.run import NO_PROGRESS
 from superparams.errors import safe_text
 
 if TYPE_CHECKING:
-    from superparams.cli.runner import Impossible
+    from superparams.cli.runner import ImpossibleRun
     from superparams.declare.experiment import Experiment
     from superparams.run.options import RunOptions
     from superparams.store.results import Results
@@ -62,7 +62,7 @@ def command(
     from superparams.cli.space_lookup import spaces_with_keys
 
     session = ctx.ensure_object(Session)
-    outcomes: list[Again | Impossible] = []
+    outcomes: list[RepeatedSettings | ImpossibleRun] = []
     with stdout_for_people(is_json):
         for space, keys in spaces_with_keys(session, target, words, results):
             folder = session.results(results)
@@ -72,14 +72,17 @@ def command(
         json_document.write([outcome.document for outcome in outcomes])
     else:
         for line in (
-            line for outcome in outcomes if isinstance(outcome, Again) for line in outcome.lines
+            line
+            for outcome in outcomes
+            if isinstance(outcome, RepeatedSettings)
+            for line in outcome.lines
         ):
             click.echo(line)
     ctx.exit(max(outcome.code for outcome in outcomes))
 
 
 @dataclass(frozen=True)
-class Again:
+class RepeatedSettings:
     """The settings of one experiment that have run again, and their rows."""
 
     name: str
@@ -114,12 +117,18 @@ class Again:
         }
 
 
-def _run(space: Experiment, options: RunOptions, keys: Sequence[str]) -> Again | Impossible:
-    from superparams.cli.runner import Impossible, attempted
+def _run(
+    space: Experiment, options: RunOptions, keys: Sequence[str]
+) -> RepeatedSettings | ImpossibleRun:
+    from superparams.cli.runner import ImpossibleRun, run_or_report
     from superparams.declare.experiment_place import name_of
     from superparams.run.loop import run_all
     from superparams.store.table.arrow_arrays import keys_of
 
     name = name_of(type(space))
-    ran = attempted(name, lambda: run_all(space, options))
-    return ran if isinstance(ran, Impossible) else Again(name, ran.of_keys(keys_of(keys)))
+    ran = run_or_report(name, lambda: run_all(space, options))
+    return (
+        ran
+        if isinstance(ran, ImpossibleRun)
+        else RepeatedSettings(name, ran.of_keys(keys_of(keys)))
+    )

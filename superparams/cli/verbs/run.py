@@ -18,7 +18,7 @@ from superparams.cli.search_flags import SEARCH_FLAGS, SearchFlags, search_of
 from superparams.cli.session import Session
 
 if TYPE_CHECKING:
-    from superparams.cli.runner import Told
+    from superparams.cli.runner import ExperimentOutcome
     from superparams.declare.experiment import Experiment
     from superparams.run.options import RunOptions
 
@@ -138,7 +138,7 @@ def command(
     from superparams.cli.streams import stdout_for_people
 
     options = replace(options, results=session.results(results))
-    outcomes: list[Told] = []
+    outcomes: list[ExperimentOutcome] = []
     if search.note is not None and options.progress:
         click.echo(search.note, err=True)
     with stdout_for_people(is_json):
@@ -162,14 +162,14 @@ def _spaces(
     draw: Draw,
     options: RunOptions | None,
 ) -> list[Experiment] | None:
-    """The spaces; see `made`. Meanwhile, workers may start for the options of a run."""
+    """The spaces; see `spaces_to_run`. Meanwhile, workers may start for the options of a run."""
     from superparams.run.workers_ahead import start_ahead
 
     if options is not None:
         start_ahead(options, classes[0])
-    from superparams.cli.runner import made
+    from superparams.cli.runner import spaces_to_run
 
-    return made(classes, overrides, draw)
+    return spaces_to_run(classes, overrides, draw)
 
 
 def _help(ctx: click.Context, session: Session, target: str | None) -> None:
@@ -242,17 +242,19 @@ def _search(flags: dict[str, Any], draw: Draw) -> SearchFlags:
     return search_of(flags, {f"--{draw.call}": draw.call is not None, **others})
 
 
-def _plans(spaces: Sequence[Experiment], options: RunOptions) -> Iterator[Told]:
+def _plans(spaces: Sequence[Experiment], options: RunOptions) -> Iterator[ExperimentOutcome]:
     from superparams.cli.plan_text import planned
-    from superparams.cli.runner import attempted
+    from superparams.cli.runner import run_or_report
     from superparams.declare.experiment_place import name_of
 
     for space in spaces:
         name = name_of(type(space))
-        yield attempted(name, partial(planned, space, options))
+        yield run_or_report(name, partial(planned, space, options))
 
 
-def _runs(session: Session, spaces: Sequence[Experiment], options: RunOptions) -> Iterator[Told]:
+def _runs(
+    session: Session, spaces: Sequence[Experiment], options: RunOptions
+) -> Iterator[ExperimentOutcome]:
     from superparams.cli.runner import run_each
 
     yield from run_each(spaces, options, session.program)

@@ -131,7 +131,7 @@ def read_provenance(run: RunFolder) -> Provenance:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class GatheredFacts:
     """The result of `gather`: entries for run.json, and files for `source/` by their path there."""
 
     manifest: dict[str, Any]
@@ -150,13 +150,13 @@ class Gathered:
         return git is None or not git["failed"]
 
 
-def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]:
+def gather_later(project: Path, results: Path | None = None) -> Future[GatheredFacts]:
     """`gather`, in a thread, so that git and GPU tools do not delay the start of a run.
 
     The thread imports no module: if the program forked during an import, the lock of that module
     would stay locked in the fork. So modules that `metadata` imports late are imported here.
     """
-    future: Future[Gathered] = Future()
+    future: Future[GatheredFacts] = Future()
 
     def work() -> None:
         try:
@@ -168,7 +168,7 @@ def gather_later(project: Path, results: Path | None = None) -> Future[Gathered]
     return future
 
 
-def gather(project: Path, results: Path | None = None) -> Gathered:
+def gather(project: Path, results: Path | None = None) -> GatheredFacts:
     """All facts about code, machine and process.
 
     Takes as long as git needs; never raises if git is missing.
@@ -193,7 +193,7 @@ def gather(project: Path, results: Path | None = None) -> Gathered:
         "gpus": _gpu_names(),
         "git": git,
     }
-    return Gathered(manifest, files)
+    return GatheredFacts(manifest, files)
 
 
 def _working_directory() -> str | None:

@@ -28,7 +28,7 @@ from superparams.store.table.merge import recorded_by
 from superparams.store.table.schema import RESULT, common_type, recast, source_of
 from superparams.store.table.text_columns import ColumnType
 
-__all__ = ["ColumnDifference", "Compared", "Difference", "Pair", "compare", "difference"]
+__all__ = ["ColumnDifference", "Difference", "OutcomeComparison", "Pair", "compare", "difference"]
 
 LARGEST: Final = 3  # differences that are shown of each column
 CONSTANTS: Final = "constants"
@@ -61,7 +61,7 @@ class Difference:
     code: Sequence[Change]
     packages: Mapping[str, Two]
     surroundings: Mapping[str, Two]
-    results: Compared
+    results: OutcomeComparison
 
 
 def difference(before: Run, after: Run) -> Difference:
@@ -184,7 +184,7 @@ class ColumnDifference:
 
 
 @dataclass(frozen=True)
-class Compared:
+class OutcomeComparison:
     """The outcomes of two runs, in numbers of settings.
 
     Attributes:
@@ -206,7 +206,7 @@ class Compared:
     columns: Sequence[ColumnDifference]
 
 
-def compare(before: RunFolder, after: RunFolder) -> Compared:
+def compare(before: RunFolder, after: RunFolder) -> OutcomeComparison:
     """Compare the outcomes of two runs, setting by setting."""
     old, new = recorded_by(before), recorded_by(after)
     return _RunTables(renamed_as(old, new), new).compared()
@@ -233,11 +233,13 @@ class _RunTables:
         self.old = old.filter(is_in_both)
         self.new = new.take(place.drop_null())
 
-    def compared(self) -> Compared:
+    def compared(self) -> OutcomeComparison:
         status = self._statuses()
         columns = list(self._columns())
         different = len(self._different)
-        return Compared(len(self._both), *self._alone, different, self._lengths, status, columns)
+        return OutcomeComparison(
+            len(self._both), *self._alone, different, self._lengths, status, columns
+        )
 
     def _statuses(self) -> dict[tuple[str, str], int]:
         old, new = self.old.column("status"), self.new.column("status")

@@ -71,10 +71,10 @@ class _Change(NamedTuple):
     is_whole: bool
 
 
-class _Seen(NamedTuple):
+class _SentResults(NamedTuple):
     """The results that have been sent to pages."""
 
-    found: Results
+    results: Results
     marks: RowMarks | None  # None if the page has only a sample of the rows
 
 
@@ -92,7 +92,7 @@ class ResultFeed:
         self._is_ended = False
         # Only the thread that holds `_loading` uses these.
         self._stamp: Hashable = None
-        self._seen: _Seen | None = None
+        self._sent: _SentResults | None = None
         self._slow_facts: Mapping[str, Any] = {}
         self._slow_facts_due = 0.0
         self._sent_facts: Mapping[str, Any] = {}
@@ -225,8 +225,8 @@ class ResultFeed:
 
     def _news(self, results: Results, *, is_same: bool) -> Iterator[bytes]:
         """Events for the differences to the results that have been sent to pages."""
-        before, self._seen = self._seen, _seen(results)
-        after = self._seen.marks
+        before, self._sent = self._sent, _sent_results(results)
+        after = self._sent.marks
         if before is None:
             return
         if after is None and not is_same:
@@ -286,16 +286,18 @@ class ResultFeed:
         return page, page.about(self._slow_facts)
 
     def _experiment_results(self) -> Results:
-        if self._seen is None:
+        if self._sent is None:
             return self.experiment.read_again()  # raises the error of the records
-        return self._seen.found
+        return self._sent.results
 
 
-def _seen(results: Results) -> _Seen:
+def _sent_results(results: Results) -> _SentResults:
     if len(results) > MOST_ROWS:
-        return _Seen(results, None)
+        return _SentResults(results, None)
     rows = results.to_arrow(stale=results.is_code_known)
-    return _Seen(results, RowMarks.of(rows, results.stale_name if results.is_code_known else None))
+    return _SentResults(
+        results, RowMarks.of(rows, results.stale_name if results.is_code_known else None)
+    )
 
 
 def _of_rows(results: Results, paths: PrivatePaths) -> Iterator[bytes]:

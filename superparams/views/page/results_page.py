@@ -66,7 +66,7 @@ class ResultsPage:
             most: How many rows the page holds at most; it has a sample of a larger table.
             now: The running settings; a board keeps this object from one page to the next.
         """
-        self.found = results
+        self.results = results
         self.paths = PrivatePaths.of(results.root)
         self.sample = sample_of(results.column("status"), _best(results), most)
         self._some = results if self.sample is None else results.at(self.sample.places)
@@ -100,14 +100,14 @@ class ResultsPage:
     def about(self, importance: Mapping[str, object]) -> dict[str, Any]:
         """The facts, without logs and code."""
         return {
-            **_head(self.found, self._runs, self.paths),
+            **_head(self.results, self._runs, self.paths),
             "columns": self._columns,
             "fields": field_facts(self._some, self._table),
-            "results": self.found.results,
+            "results": self.results.results,
             "json": [x.name for x in self._some.to_arrow().schema if kind_of(x) == "json"],
-            "repeats": [name for name in self.found.repeats if name in self.found.columns],
-            **_counts(self.found, self._now, self.sample),
-            **_codes(self.found),
+            "repeats": [name for name in self.results.repeats if name in self.results.columns],
+            **_counts(self.results, self._now, self.sample),
+            **_codes(self.results),
             "importance": importance,
             "runs": run_facts(self._runs, self.paths),
             "running": self._now.facts(self.paths),

@@ -103,7 +103,7 @@ def run_chunk(task: Task) -> ChunkResult | WorkerFailure:
         return WorkerFailure.of(error)
 
 
-def _run(entered: _Entered, task: Task, start: float) -> ChunkResult:
+def _run(entered: _ThreadWorker, task: Task, start: float) -> ChunkResult:
     if task.points and entered.program.proposed is not None:
         entered.program.proposed.learn(task.points)
     rank, attempt, retries = task.place.rank, task.chunk.attempt, task.options.retry_policy
@@ -132,7 +132,7 @@ def _run(entered: _Entered, task: Task, start: float) -> ChunkResult:
 
 
 @dataclass(frozen=True)
-class _Entered:
+class _ThreadWorker:
     """A worker in this process, in the thread that made it.
 
     Attributes:
@@ -152,11 +152,11 @@ class _Entered:
         self.attached.close()
 
 
-_entered: dict[tuple[str, int], _Entered] = {}
+_entered: dict[tuple[str, int], _ThreadWorker] = {}
 _lock = threading.Lock()
 
 
-def _enter(task: Task) -> _Entered:
+def _enter(task: Task) -> _ThreadWorker:
     """The worker of this thread, with the rank of the task, which no other task has meanwhile."""
     key = task.handle.uid, threading.get_ident()
     if key not in _entered:
@@ -171,7 +171,7 @@ def _enter(task: Task) -> _Entered:
         if threading.current_thread() is not threading.main_thread():
             _leave_generators(program)
         handle, worker = attached.handle_here(task.handle), program.enter(task.place)
-        entered = _Entered(handle, attached, program, worker, task.place)
+        entered = _ThreadWorker(handle, attached, program, worker, task.place)
         with _lock:
             if not _entered:
                 atexit.register(release, None)
