@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
+LINKS = {
+    "(../benchmarks/results.md)": "(benchmarks.md)",
+    "(../benchmarks/quality.md)": "(quality.md)",
+}
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 PICTURE = "images/benchmarks.svg"
 
@@ -29,3 +33,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     quality = (FOLDER / "quality.md").read_text("utf-8")
     files.append(File.generated(config, "quality.md", content=quality))
     return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Let links to these files lead to their pages; in the repository, they lead to the files."""
+    for link, of_site in LINKS.items():
+        markdown = markdown.replace(link, of_site)
+    return markdown

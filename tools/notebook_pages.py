@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -34,6 +35,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             for place, picture in pictures.items():
                 files.append(File.generated(config, place, content=picture))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Let links to a notebook lead to its page; in the repository, they lead to the notebook."""
+    if page.file.src_uri == "notebook.md":  # its own link is to the file, to be downloaded
+        return markdown
+    return re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", markdown)
 
 
 def as_page(notebook: dict[str, Any], pictures: str) -> tuple[str, dict[str, bytes]]:

@@ -69,6 +69,32 @@ def test_each_page_with_other_words_is_a_page(site: Path) -> None:
     assert set(WORDS) - {"index"} <= names
 
 
+def lost_links(path: Path) -> list[str]:
+    """The links of a file to files that are not in the repository, as GitHub shows it."""
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\(([^)\s#]+)", text)
+    own = [link for link in links if not re.match(r"\w+:", link)]
+    return [link for link in own if not (path.parent / link).exists()]
+
+
+def test_links_lead_to_files_where_no_site_is_built(tmp_path: Path) -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    assert {str(page.relative_to(ROOT)): lost for page in pages if (lost := lost_links(page))} == {}
+    page = tmp_path / "page.md"
+    page.write_text("[a](gone.md) [b](page.md#there) [c](https://example.org/x)\n", "utf-8")
+    assert lost_links(page) == ["gone.md"]
+
+
+def test_links_to_generated_pages_lead_to_these_on_the_site(site: Path) -> None:
+    tutorial = (site / "tutorial/index.html").read_text("utf-8")
+    assert 'href="../notebook/"' in tutorial
+    assert "ipynb" not in tutorial
+    assert '.ipynb"' in (site / "notebook/index.html").read_text("utf-8")
+    performance = (site / "performance/index.html").read_text("utf-8")
+    assert 'href="../benchmarks/"' in performance
+    assert 'href="../quality/"' in performance
+
+
 def test_the_first_page_says_which_version_it_describes(site: Path) -> None:
     page = (site / "index.html").read_text("utf-8")
     assert f"<strong>Version {superparams.__version__}</strong>" in page
