@@ -1,10 +1,11 @@
 """The engine around any executor of `concurrent.futures` that the user gives.
 
 An executor cannot end a setting that hangs, and cannot hand over the output of a worker. So this
-engine cannot do that either. An executor does not tell which setting has killed its worker. If the
-executor replaces its workers, as executors of clusters do, the settings that may be the cause run
-again one by one, until one of them kills its worker. If the executor is broken for good, as
-executors of Python are, all settings that were submitted are `killed`.
+engine cannot do that either. An executor does not tell which setting has killed its worker. So the
+settings that may be the cause run again one by one, until one of them kills its worker. Executors
+of clusters replace their workers. Executors of Python and loky are broken after a death, and a new
+one takes the place of such an executor (`spare_executor`). If an executor of another kind is broken
+for good, all settings that were submitted are `killed`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from superparams.executor.engines.futures.executor_facts import (
     refuse_other_interfaces,
     wrong_interface,
 )
+from superparams.executor.engines.futures.spare_executor import ReplacedExecutor
 from superparams.executor.payload.segment import UnreachableError
 from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
@@ -124,13 +126,15 @@ class _ExecutorCarrier:
     def __init__(
         self, executor: Executor, program: Program, feed: Feed, options: Options, control: Control
     ) -> None:
-        self._executor = executor
+        self._executor = ReplacedExecutor(executor, control.note)
         self._program = program
         self._feed = feed
         self._options = options
         self._control = control
         self.scheduler = scheduler_of(feed.most_places(options.num_proc), feed, options, control)
-        self._submitted: dict[Future[ChunkResult | WorkerFailure], tuple[Task, float]] = {}
+        self._submitted: dict[
+            Future[ChunkResult | WorkerFailure], tuple[Task, float, Executor]
+        ] = {}
         self._numbers = count()
         self._suspected: dict[int, _Loss] = {}  # by rank, while the executor is tried
         self._losses: dict[int, _Loss] = {}  # the last one of each rank
@@ -149,14 +153,15 @@ class _ExecutorCarrier:
         now = time.monotonic()
         submitted = sorted(self._submitted.copy().values(), key=lambda entry: entry[0].place.rank)
         return [
-            Activity(t.place.rank, next(iter(t.chunk), None), now - start) for t, start in submitted
+            Activity(task.place.rank, next(iter(task.chunk), None), now - start)
+            for task, start, _ in submitted
         ]
 
     def begin(self) -> None:
-        self._try_submit(self._executor)
+        self._try_submit(self._executor.now)
         warm_up()
         self._program.prepare()
-        if forks(self._executor):
+        if forks(self._executor.now):
             self._program.script_notes = []  # workers have all that the script has changed
         self._packed = payload.pack(self._program)
         self._packed.__enter__()
@@ -192,18 +197,21 @@ class _ExecutorCarrier:
         """Submit a task; False if the executor is broken."""
         # Dask takes two tasks that are equal for one, and returns the result that it has.
         task = replace(task, number=next(self._numbers))
+        executor = self._executor.now
         try:
-            future = self._executor.submit(run_chunk, task)
+            future = executor.submit(run_chunk, task)
         except BrokenExecutor as error:
+            if self._executor.replace(executor):
+                return self._submit(task)
             self._note_broken(error)
             return False
-        self._submitted[future] = task, time.monotonic()
+        self._submitted[future] = task, time.monotonic(), executor
         return True
 
     def _try_submit(self, executor: object) -> None:
         """Submit a task without settings, if the object may be no executor."""
         if not isinstance(executor, Executor):
-            future = cast("object", self._executor.submit(release, ""))
+            future = cast("object", self._executor.now.submit(release, ""))
             if not isinstance(future, Future):
                 raise wrong_interface(executor, type(future).__qualname__)
 
@@ -223,8 +231,7 @@ class _ExecutorCarrier:
             future.running() for future in futures.not_done
         )
         for future in futures.done:
-            task, start = self._submitted.pop(future)
-            yield from self._take(future, task, start)
+            yield from self._take(future, *self._submitted.pop(future))
         yield from self._next_events()
 
     def _next_events(self) -> Iterator[m.Event]:
@@ -232,7 +239,11 @@ class _ExecutorCarrier:
             yield self._events.popleft()
 
     def _take(
-        self, future: Future[ChunkResult | WorkerFailure], task: Task, start: float
+        self,
+        future: Future[ChunkResult | WorkerFailure],
+        task: Task,
+        start: float,
+        executor: Executor,
     ) -> Iterator[m.Event | bytes]:
         if future.cancelled():
             yield from self._take_cancelled(task)
@@ -241,7 +252,7 @@ class _ExecutorCarrier:
         error = future.exception()
         if error is None:
             yield from self._take_answer(future.result(), task)
-        elif isinstance(error, BrokenExecutor):
+        elif isinstance(error, BrokenExecutor) and not self._executor.replace(executor):
             yield from self._take_broken(error, task, start)
         elif isinstance(error, Exception):
             yield from self._suspect(error, task, start)
@@ -338,6 +349,7 @@ class _ExecutorCarrier:
 
     def finish(self, *, is_hurried: bool) -> Iterator[bytes]:
         """Yield the outcomes of settings that end soon after a stop."""
+        self._executor.is_fixed = True
         # Dask and Ray cancel tasks that run, and their outcomes would be lost.
         if self._tells_running:
             self._cancel()
@@ -369,16 +381,18 @@ class _ExecutorCarrier:
         """Wait a moment for settings that run, then tear down those workers that can be reached."""
         if self._packed is None:
             return
+        is_busy = True
         try:
             self._cancel()
             patience = max(0.0, self._patience_ends() - time.monotonic())
             is_busy = bool(wait(self._submitted, timeout=patience).not_done)
             self._submitted.clear()
             if not is_busy and self._broken is None:
-                uid, submit = self._handle.uid, self._executor.submit
+                uid, submit = self._handle.uid, self._executor.now.submit
                 with suppress(Exception):  # the user may have shut the executor down
                     wait([submit(release, uid, n) for n in range(self._options.num_proc)], 5)
         finally:
+            self._executor.end(is_busy=is_busy)
             self._packed.__exit__(None, None, None)
             if self._handle.copies and self._copies is not None:
                 shutil.rmtree(self._copies, ignore_errors=True)
