@@ -10,7 +10,7 @@ __all__ = ["resolve"]
 
 
 def resolve(annotation: object, module: str, names: Mapping[str, object]) -> Any:
-    """A textual annotation as what it names, or unchanged where it names nothing yet."""
+    """The object that a textual annotation names; the text itself if it names nothing yet."""
     if not isinstance(annotation, str):
         return annotation
     namespace = getattr(sys.modules.get(module), "__dict__", {})

@@ -1,4 +1,4 @@
-"""The checkpoint of a setting outside of a run: it goes with the setting, and no run finds it."""
+"""The checkpoint of a setting outside of a run: it ends with the setting, and no run finds it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["CheckpointByHand"]
 
 
 class CheckpointByHand:
-    """What `checkpoint`, `save` and `load` mean where nothing is recorded.
+    """Keeps the checkpoint of a setting outside of a run, where nothing is recorded.
 
-    The folder is a temporary one. What is saved stays in memory, as a pickle.
+    The folder is temporary. Saved objects stay in memory, as pickles.
 
     Args:
         name: The name of the experiment's class.
@@ -38,13 +38,13 @@ class CheckpointByHand:
         return self._folder
 
     def save(self, state: Any) -> None:
-        """Keep an object as it is now."""
+        """Keep a pickle of an object."""
         file = BytesIO()
         write_state(f"{self._name}.save()", state, file)
         self._saved = file.getvalue()
 
     def load(self, default: object) -> Any:
-        """What was kept last, or the default."""
+        """The object that was saved last, or the default."""
         if self._saved is None:
             return default
         return read_state(f"{self._name}.load()", BytesIO(self._saved))

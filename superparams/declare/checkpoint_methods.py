@@ -1,4 +1,4 @@
-"""`checkpoint`, `save` and `load`: how a setting takes up where an earlier attempt was ended."""
+"""`checkpoint`, `save` and `load`: how a setting resumes where an earlier attempt ended."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ __all__ = ["checkpoint_of", "keeps_checkpoints", "load_of", "save_of"]
 
 
 def checkpoint_of(setting: object) -> Path:
-    """A folder for what a later attempt of this setting needs, such as the files of a framework.
+    """A folder for files that a later attempt of this setting needs, such as those of a framework.
 
-    It goes by the key and by the code of the setting: it is empty for changed code. It is created
-    on first use, and removed once the setting is done. Outside of a run, it is a temporary folder.
+    Each key and code of a setting has its own folder, so the folder is empty after a change of
+    code. It is created on first use, and removed once the setting is done. Outside of a run, it is
+    a temporary folder.
 
     Raises:
         RunError: In a child process, and when the setting is not running.
@@ -38,7 +39,7 @@ def checkpoint_of(setting: object) -> Path:
 def save_of(setting: object, state: object = NOTHING, /, *more: object, **named: object) -> None:
     """Save an object, with the steps so far, for `load` in a later attempt of this setting.
 
-    What was saved before stays whole until the new object is on disk.
+    The object that was saved before stays intact until the new object is on disk.
 
     Args:
         state: An object of plain data, arrays and state dicts, which is pickled.
@@ -46,8 +47,8 @@ def save_of(setting: object, state: object = NOTHING, /, *more: object, **named:
 
     Raises:
         TypeError: For several objects without a name.
-        RunError: For what cannot be pickled, in a child process, and when the setting is not
-            running.
+        RunError: For an object that cannot be pickled, in a child process, and when the setting is
+            not running.
         StoreError: When it cannot be written.
     """
     where = f"{type(setting).__name__}.save()"
@@ -61,12 +62,12 @@ def save_of(setting: object, state: object = NOTHING, /, *more: object, **named:
 
 
 def load_of(setting: object, default: object = None) -> Any:
-    """What `save` has saved last, in this attempt of the setting or in an earlier one.
+    """The object that `save` has saved last, in this attempt of the setting or in an earlier one.
 
-    The steps of the earlier attempt count up to there, and further steps follow them.
+    The steps of the earlier attempt until then count, and further steps follow them.
 
     Args:
-        default: What to give where nothing was saved.
+        default: The result if nothing was saved.
 
     Raises:
         RunError: When it cannot be unpickled, in a child process, and when the setting is not
@@ -80,7 +81,7 @@ def load_of(setting: object, default: object = None) -> Any:
 def keeps_checkpoints(cls: type[Any]) -> bool:
     """Whether checkpoints of this class stay when their setting is done.
 
-    A field of the name ``keep_checkpoints`` is a parameter, and says nothing about that.
+    A field with the name ``keep_checkpoints`` is a parameter, and does not decide about this.
     """
     name = "keep_checkpoints"
     held = [vars(base)[name] for base in cls.__mro__ if name in vars(base)]

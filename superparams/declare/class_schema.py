@@ -165,7 +165,7 @@ def _range(declared: Range) -> dict[str, Any]:
 
 
 def _point(x: object, classes: dict[str, type[Any]]) -> Any:
-    """A point as JSON: itself if it is plain, else its name or its text."""
+    """A point as JSON: the value if it is plain, else its name or its text."""
     if is_group(x):
         cls: type[Any] = x.__class__
         classes.setdefault(cls.__name__, cls)
@@ -187,7 +187,7 @@ def _is_plain(x: object) -> bool:
 
 
 def _type(annotation: object, scope: Scope, depth: int) -> Any:
-    """An annotation: a text for a plain type, else an object that says what kind it is."""
+    """An annotation as JSON: a text for a plain type, else an object with its kind."""
     if depth > DEEPEST:
         return "Any"
     members = [_member(x, scope, depth) for x in parts(annotation, scope.plain)]

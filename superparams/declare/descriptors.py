@@ -1,4 +1,4 @@
-"""What a class body declares: ``search`` for the points of an axis, ``value`` for a constant.
+"""The declarations in a class body: ``search`` for an axis, ``value`` for a constant.
 
 A type checker sees a value of the field's own type. At run time they return a `Search` or a
 `Value`, which `superparams.declare.field.Field` binds to its class and name.
@@ -33,7 +33,7 @@ S = TypeVar("S", bound=str)  # without it, a Literal or a member of a StrEnum wo
 
 
 class Required(enum.Enum):
-    """The one member stands where a field has no default."""
+    """Its only member means that a field has no default."""
 
     REQUIRED = "required"
 
@@ -140,8 +140,8 @@ def search(
 
     Raises:
         FieldError: When the class is created, for an empty axis, points that never end, or no
-            points with an annotation that does not list its values; for a range that is no range of
-            the numbers in the annotation, or that stands together with points, `zip` or `repeat`.
+            points with an annotation that does not list its values; for a range that does not fit
+            the annotation, or that is combined with points, `zip` or `repeat`.
     """
     bounds = (("low", low), ("high", high), ("log", log or None), ("step", step))
     return Search(points, zip, {name: x for name, x in bounds if x is not None}, repeat)
@@ -199,7 +199,7 @@ class Value:
         return self._made is not REQUIRED
 
     def made(self, where: str = "value") -> Any:
-        """The result of the factory, which is called once in a process, when it is first needed.
+        """The result of the factory, which is called once in each process, when it is first needed.
 
         Args:
             where: ``"Class.field"``, for errors.
@@ -243,8 +243,8 @@ class Value:
     def is_carried(self) -> bool:
         """Whether the payload must carry the content to workers.
 
-        A worker that imports the class would make a constant anew, which need not be the same. An
-        immutable constant without a key is part of the space, and is sent with it.
+        A worker that imports the class would create the constant again, perhaps with another value.
+        An immutable constant without a key is part of the space, and is sent with it.
         """
         is_off_space = self.mutable or self.key is not None
         return self.is_made or (self.given is not REQUIRED and is_off_space)
@@ -255,7 +255,7 @@ class Value:
         return self._made if self.is_made else self.given
 
     def carry(self, content: Any) -> None:
-        """Set the content to that of the process in which the run was started."""
+        """Set the content to the content in the process that started the run."""
         if self.factory is None:
             self.given = content
         else:
@@ -270,7 +270,7 @@ class Value:
         return fresh(self.given) if self.plain else own_of(self.given)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What a factory made travels once, in the payload, never with the declaration.
+        # The result of a factory is sent once, in the payload, never with the declaration.
         names = ("given", "factory", "derive", "key", "secret", "plain", "mutable")
         return {name: getattr(self, name) for name in names}
 
@@ -330,6 +330,6 @@ def value(
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """A function as messages name it."""
+    """The name of a function for messages."""
     name: str | None = getattr(function, "__qualname__", None)
     return name.rpartition("<locals>.")[2] if name else repr(function)

@@ -121,7 +121,7 @@ def unknown(cls: type[Any], name: str, names: Iterable[str]) -> FieldError:
 
 
 def meant(name: str, names: Iterable[str], kind: str = "fields") -> str:
-    """The end of an error for an unknown name: the most similar name, then all names."""
+    """The end of an error for an unknown name: the most similar name, and all names."""
     from superparams.errors.suggestions import similar
 
     close = similar(name, names, 1)

@@ -79,7 +79,7 @@ class ChosenSettings:
 
 
 def _not_joined(_: range) -> None:
-    """Stands for `joined` of settings that no space holds."""
+    """The function `joined` for settings that no space can hold."""
 
 
 def sample(space: object, n: int, seed: int = 0) -> ChosenSettings:
@@ -112,8 +112,8 @@ def sobol(space: object, n: int, seed: int = 0) -> ChosenSettings:
 
     It is scrambled by the seed and by the dotted names of the fields. ``sobol(256)`` begins with
     ``sobol(128)``, and an axis that is declared after the others leaves their values as they are.
-    It is most even if n is a power of two. All else is as in ``sample``; a point that ``valid``
-    refuses is replaced by a random one.
+    It is most even if n is a power of two. Everything else is as in ``sample``; a point that
+    ``valid`` refuses is replaced by a random one.
 
     Args:
         n: The number of points, as in ``sample``.
@@ -132,8 +132,8 @@ def latin_hypercube(space: object, n: int, seed: int = 0) -> ChosenSettings:
     """Points of a Latin hypercube: each of n equal parts of every axis has exactly one point.
 
     Another n gives other points: ``latin_hypercube(200)`` does not begin with
-    ``latin_hypercube(100)``. All else is as in ``sample``; a point that ``valid`` refuses is
-    replaced by a random one.
+    ``latin_hypercube(100)``. Everything else is as in ``sample``; a point that ``valid`` refuses
+    is replaced by a random one.
 
     Args:
         n: The number of points, as in ``sample``.
@@ -152,8 +152,8 @@ def grid(space: object, k: int) -> ChosenSettings:
     """All combinations of at most k values of each range, and of all points of the other axes.
 
     The values of a range are evenly spaced, on its logarithmic scale if it has one, from its lowest
-    to its highest number. They are rounded to integers or steps, if it has these, and equal ones
-    are taken once. One value is the middle of the range.
+    to its highest number. They are rounded to integers or steps, if the range has these, and equal
+    values are taken once. One value is the middle of the range.
 
     Args:
         k: The most values of a range, 1 or more.

@@ -56,7 +56,7 @@ class Trial(NamedTuple):
 
 
 class LeftOut(Exception):
-    """The ``valid`` of a group refuses a repetition of a point, and keeps another one."""
+    """The ``valid`` of a group refuses a repetition of a point, but keeps another repetition."""
 
 
 class _Draw(Protocol):
@@ -161,7 +161,7 @@ class Strides:
             dimension: The values of the repetition.
             space: The space whose field it is.
             name: The name of the field.
-            prefix: What its dotted name begins with.
+            prefix: The beginning of its dotted name.
 
         Raises:
             SpaceError: For a repetition inside of an alternative.
@@ -278,7 +278,7 @@ class _Space:
         return layout.make(point)
 
     def _attempt(self, trial: Trial) -> int:
-        """The first attempt of which `valid` keeps a repetition, whichever that is."""
+        """The first attempt with any repetition that `valid` keeps."""
         among = [trial.repetition] if self._strides is None else range(self._strides.size)
         for attempt in range(MOST_ATTEMPTS):
             for repetition in among:

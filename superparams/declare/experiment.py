@@ -70,7 +70,7 @@ class Experiment(Params):
     )
 
     goal: ClassVar[Goal | None] = None
-    """The result that is to be large or small, `maximize(column)` or `minimize(column)`, if any."""
+    """The goal, `maximize(column)` or `minimize(column)`, or None for an experiment without one."""
     resources = cast("Resources | Any", None)
     """What a setting needs of a machine; `Resources(...)`, or a method that returns them."""
 
@@ -86,8 +86,9 @@ class Experiment(Params):
     def setup(self) -> Awaitable[None] | None:
         """Prepare a worker, once before its first setting: load a model, open a connection.
 
-        Every setting of the worker has the attributes that this method sets. It can read fixed
-        fields only: the others differ from setting to setting. It may be ``async def``, as ``run``.
+        Every setting of the worker has the attributes that this method sets. The method can read
+        only fixed fields, since other fields differ from setting to setting. Like ``run``, it may
+        be a coroutine function.
         """
 
     def teardown(self) -> Awaitable[None] | None:
@@ -109,7 +110,7 @@ class Experiment(Params):
     # Names that a field may take, see `superparams.declare.own_names`.
 
     place = ExperimentPlaceOf()
-    """All that superparams knows of this experiment, under names that no field hides."""
+    """The attributes of superparams on this experiment, under names that no field hides."""
     rank = OwnValue(rank_of)
     """The number of the worker that runs this setting: 0 to ``n_proc - 1``."""
     n_proc = OwnValue(n_proc_of)
@@ -125,11 +126,11 @@ class Experiment(Params):
     log = OwnMethod(log_of)
     """Record a step of this setting: a row, at once."""
     checkpoint = OwnValue(checkpoint_of)
-    """The directory of this setting and its code, for what a later attempt needs."""
+    """The directory of this setting and its code, for files that a later attempt needs."""
     save = OwnMethod(save_of)
     """Save an object, with the steps so far, for `load` in a later attempt of this setting."""
     load = OwnMethod(load_of)
-    """What `save` has saved last, in this attempt of the setting or in an earlier one."""
+    """The object that `save` has saved last, in this or an earlier attempt of the setting."""
     keep_checkpoints = cast("bool | Any", False)
     """Whether checkpoints stay when their setting is done."""
     results = OwnClassMethod(recorded_results)
@@ -231,8 +232,8 @@ class Experiment(Params):
 class Settings(Slice[E]):
     """Some settings of an experiment, which run as a space does.
 
-    A slice of a space is one: ``space[10:20].run_all(4)``. Settings of one class from anywhere make
-    one as well: ``Settings([space[3], Fit(C=2.0)])``. It is a sequence, as a space is.
+    A slice of a space gives such an object: ``space[10:20].run_all(4)``. Any settings of one class
+    can be combined, too: ``Settings([space[3], Fit(C=2.0)])``. It is a sequence, like a space.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""What superparams knows of an experiment, whatever names its fields have."""
+"""The attributes of superparams on an experiment, whatever names its fields have."""
 
 from __future__ import annotations
 
@@ -148,13 +148,13 @@ def recorded_results(owner: Any, results: str | Path = "results") -> Results:
 def seeds_globals(cls: type[Any]) -> bool:
     """Whether global generators are seeded before settings of this class.
 
-    A field of the name ``seed_globals`` is a parameter, and says nothing about that.
+    A field with the name ``seed_globals`` is a parameter, and does not decide about this.
     """
     held = [vars(base)["seed_globals"] for base in cls.__mro__ if "seed_globals" in vars(base)]
     return bool(next((x for x in held if not isinstance(x, Field)), True))
 
 
-# What a class may say without an annotation, and what a field of the name does not change.
+# Attributes that a class may set without an annotation; a field of the same name has no effect.
 _SAID_OF_CLASSES: Final = (
     ("seed_globals", False, "global generators are seeded all the same; to turn that off"),
     ("keep_checkpoints", True, "checkpoints are removed all the same; to keep them"),
@@ -162,7 +162,7 @@ _SAID_OF_CLASSES: Final = (
 
 
 def notes_of_fields(space: object) -> Iterator[str]:
-    """Notes on fields with the name and the value of something that a class may say."""
+    """Notes on fields with the name and a value of such an attribute."""
     for name, usual, otherwise in _SAID_OF_CLASSES:
         field = fields_of(space.__class__).get(name)
         if field is not None and any(x is usual for x in points_of(space.__dict__.get(name))):
@@ -173,7 +173,7 @@ def notes_of_fields(space: object) -> Iterator[str]:
 
 
 class _DrawnSettings:
-    """Stands for `drawn_settings` of this room, which is imported when something is drawn."""
+    """The module `drawn_settings`, which is imported only when something is drawn."""
 
     def __getattr__(self, name: str) -> Any:
         def draw(*args: object, **options: object) -> Any:
@@ -208,7 +208,7 @@ class OwnDraw(Generic[P]):
         )
 
     def _of_class(self, cls: type[Any], /, *args: Any, **options: Any) -> Settings[Any]:
-        """Called as a function of the class, which needs a space of it."""
+        """Refuse a call on the class, which has no settings."""
         if args and is_group(args[0]):
             return self._choose(*args, **options)
         call = self._name
@@ -229,7 +229,7 @@ class OwnDraw(Generic[P]):
 
 
 class ExperimentPlace(ParamsPlace[E]):
-    """What superparams knows of an experiment, under names that no field hides.
+    """The attributes of superparams on an experiment, under names that no field hides.
 
     Each of these names is an attribute of the experiment as well, unless a field, a method or
     another attribute of its class has the name: ``self.place.rank`` is ``self.rank`` there.
@@ -294,7 +294,7 @@ class ExperimentPlace(ParamsPlace[E]):
         save_of(self._params, state, *more, **named)
 
     def load(self, default: object = None) -> Any:
-        """What was saved last of this setting, see `Experiment.load`."""
+        """The object that was saved last for this setting, see `Experiment.load`."""
         return load_of(self._params, default)
 
     @property

@@ -1,4 +1,4 @@
-"""`Field`: what was declared, bound to its class and name."""
+"""`Field`: a declaration, bound to its class and name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
     "secrets_read",
 ]
 
-Declared = Axis | Range | Value | Required  # what a field may be declared as
+Declared = Axis | Range | Value | Required  # the kinds of declarations of a field
 MOST_CHECKED: Final = 1000  # points of one axis
 MOST_READ: Final = 100  # values of one variable
 _read: dict[str, dict[str, None]] = {}  # the values that secrets had in this process, oldest first
@@ -58,8 +58,8 @@ def secrets_read(variable: str) -> tuple[str, ...]:
 class Field:
     """A declared attribute of a class, bound to its name; the descriptor behind ``self.name``.
 
-    A setting holds most of its values in its own ``__dict__``, which comes first; only what is
-    made on demand (factories, derived values, copies of mutable constants) is answered here.
+    A setting holds most of its values in its own ``__dict__``, which comes first; only values that
+    are made on demand (factories, derived values, copies of mutable constants) come from here.
     """
 
     __slots__ = ("annotation", "declared", "name", "owner")
@@ -72,17 +72,17 @@ class Field:
 
     @property
     def where(self) -> str:
-        """Class.field, as errors name it."""
+        """``Class.field``, for errors."""
         return f"{self.owner.__name__}.{self.name}"
 
     @property
     def is_required(self) -> bool:
-        """Whether the call must give it."""
+        """Whether the call must give a value."""
         return self.declared is REQUIRED
 
     @property
     def is_derived(self) -> bool:
-        """Whether it follows from the other fields unless the call fixes it."""
+        """Whether its value is computed from other fields, unless the call fixes it."""
         return isinstance(self.declared, Value) and self.declared.derive is not None
 
     @property
@@ -128,7 +128,7 @@ class Field:
         if self.name not in own:
             x = declared.own() if declared.derive is None else self._derived(instance, declared)
             refuse_class(x, self.where, self.annotation)
-            own.setdefault(self.name, x)  # another thread may have been first
+            own.setdefault(self.name, x)  # another thread may have been quicker
         return own[self.name]
 
     def _secret(self, variable: str) -> str:
@@ -164,10 +164,10 @@ class Field:
             _here.deriving.discard(mark)
 
     def bind(self, declared: object) -> Declared:
-        """What `declared` (a search, a value, a plain default) means for this field.
+        """The meaning of `declared` (a search, a value, a plain default) for this field.
 
         Raises:
-            FieldError: For points or constants that cannot be a field's.
+            FieldError: For points or constants that the field cannot have.
         """
         self._refuse_open_secret(declared)
         if isinstance(declared, Search):
@@ -206,22 +206,22 @@ class Field:
         return self._repeated(axis)
 
     def _no_repetition(self, x: Range) -> Range:
-        """A range, which no repetition can be."""
+        """A range; refuses a range as a repetition."""
         default = getattr(self, "declared", None)
         if isinstance(default, Axis) and default.repeat:
             raise FieldError(f"{self.where}: {x!r}: a repetition needs points, as in range(5)")
         return x
 
     def _repeated(self, axis: Axis) -> Axis:
-        """The axis, which is a repetition if that of the class is one."""
+        """The axis, as a repetition if the axis of the class is a repetition."""
         default = getattr(self, "declared", None)
         return axis.repeated() if isinstance(default, Axis) and default.repeat else axis
 
     def point_named(self, axis: Axis, x: object) -> Any:
-        """The point of the axis that `x` is the name of, else `x`.
+        """The point of the axis with the name `x`, else `x`.
 
-        A group is also meant by the name of its class, if it is the only one of that class and the
-        annotation allows groups and None alone.
+        The name of a class also means its group, if there is only one group of that class, and if
+        the annotation allows only groups and None.
         """
         value = axis.named(x)
         if not isinstance(value, str) or not takes_only_groups(self.annotation):
@@ -233,7 +233,7 @@ class Field:
         return groups[0] if len(groups) == 1 else value
 
     def _refuse_names(self, axis: Axis, x: object) -> None:
-        """Complain about names of points in a plain list, which would be one value."""
+        """Refuse names of points in a plain list, which would be one value."""
         labels = axis.names.labels or ()
         items = list(cast("list[object]", x)) if isinstance(x, list | tuple) else []
         named = [item for item in items if isinstance(item, str) and item in labels]
@@ -244,7 +244,7 @@ class Field:
             )
 
     def _refuse_second_names(self, axis: Axis) -> None:
-        """Complain about a point that has another name in the class: a setting has one name."""
+        """Refuse a point that has another name in the class: a setting has only one name."""
         default = getattr(self, "declared", None)
         if not isinstance(default, Axis):
             return
@@ -262,9 +262,9 @@ class Field:
                 )
 
     def _refuse_open_secret(self, declared: object) -> None:
-        """Refuse to be given what would be recorded in place of a secret, and the other way.
+        """Refuse a recorded value instead of a secret, and a secret instead of a recorded value.
 
-        The class is asked, so only for what a call gives.
+        The declaration of the class decides, so this concerns only values of a call.
         """
         default = getattr(self, "declared", None)
         if isinstance(declared, Field):  # Other.field
@@ -322,7 +322,7 @@ class Field:
         return f"<field {self.where} = {self.declared!r}>"
 
 
-# -- what was declared, whatever a setting did to its own copy ------------------------------------
+# -- declared values, even if a setting has changed its own copy ----------------------------------
 
 
 def declared_of(params: object, name: str) -> Any:
@@ -330,7 +330,7 @@ def declared_of(params: object, name: str) -> Any:
 
     Args:
         params: A setting or a group.
-        name: One of its fields. One that is made by a factory, or derived, is made for this.
+        name: One of its fields. If it has a factory or is derived, its value is made now.
     """
     if name in params.__dict__:
         return original(params, name)
@@ -349,9 +349,9 @@ def declared_of(params: object, name: str) -> Any:
 
 
 def as_declared(params: object) -> Any:
-    """The setting itself while it holds what was declared, else a twin of it that does.
+    """The setting itself while it holds the declared values, else a twin that holds them.
 
-    A setting that nobody has been given yet holds what was declared.
+    A setting that no code of the user has seen yet holds the declared values.
     """
     copies = copies_on(params)
     if copies is None or not (copies or any(map(holds_mutable, own_values(params).values()))):
@@ -362,7 +362,7 @@ def as_declared(params: object) -> Any:
 
 
 def pristine(params: object) -> Any:
-    """A new setting with what was declared, before ``__post_init__``."""
+    """A new setting with the declared values, before ``__post_init__``."""
     twin = object.__new__(params.__class__)
     take_given_state(twin, params)
     held, fields = twin.__dict__, getattr(twin, FIELDS)
@@ -373,14 +373,14 @@ def pristine(params: object) -> Any:
 
 
 def copies_of(params: object, twin: object) -> dict[str, Any]:
-    """What was declared for the fields of which a `pristine` twin has copies, by name."""
+    """The declared values of the fields that are copies in a `pristine` twin, by name."""
     held: dict[str, Any] = twin.__dict__
     declared = {name: declared_of(params, name) for name in getattr(twin, FIELDS) if name in held}
     return {name: x for name, x in declared.items() if held[name] is not x}
 
 
 class _Here(threading.local):
-    """What this thread is deriving at the moment."""
+    """The fields that this thread derives at the moment."""
 
     def __init__(self) -> None:
         self.deriving: set[tuple[int, str]] = set()
@@ -390,5 +390,5 @@ _here = _Here()
 
 
 def _own_name(point: object) -> Any:
-    """What tables show for a point without a name."""
+    """The text of tables for a point without a name."""
     return type(point).__name__ if is_group(point) else point

@@ -12,7 +12,7 @@ __all__ = ["GOAL", "Goal", "check_goal", "goal_of", "maximize", "minimize"]
 GOAL: Final = "goal"  # the attribute of a class, and the entry of its schema
 
 
-class Goal(NamedTuple):  # a dataclass takes longer to make, and every program makes it
+class Goal(NamedTuple):  # a dataclass would take longer to create, in every program
     """The result that an experiment maximizes or minimizes.
 
     Attributes:

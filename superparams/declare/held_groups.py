@@ -26,7 +26,7 @@ from superparams.space.groups import is_group, is_open
 
 __all__ = ["Classes", "HeldGroups", "UnknownGroup"]
 
-# So many places of one dimension are looked at to find which classes it may hold.
+# So many places of one dimension are examined to find which classes it may hold.
 MOST_PLACES: Final = 1 << 16
 _SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, range})
 Classes = frozenset[type[Any]]
@@ -34,7 +34,7 @@ _NONE: Final[Classes] = frozenset()
 
 
 class UnknownGroup:
-    """Stands for the classes in a value that the call gave and that may hold anything."""
+    """Represents the classes in a value of the call that may hold anything."""
 
 
 _UNKNOWN: Final[Classes] = frozenset({UnknownGroup})
@@ -58,7 +58,7 @@ class HeldGroups:
             if name in space.__dict__:
                 constant |= _classes_in(declared_of(space, name), is_given=name in given_names)
             elif isinstance(declared, Value) and declared.secret is not None:
-                continue  # a text, which may not be there yet
+                continue  # a text, which may name nothing yet
             elif isinstance(declared, Value) and (declared.factory or declared.derive):
                 constant |= _UNKNOWN if name in on_demand(space) else _NONE
             else:
@@ -124,7 +124,7 @@ class _Column:
         return classes
 
     def all(self) -> set[Classes] | None:
-        """The classes at every place; None if there are too many places to look at."""
+        """The classes at every place; None if there are too many places to examine."""
         if self._is_plain:
             return {_NONE}
         return {self[index] for index in range(self.size)} if self.size <= MOST_PLACES else None
@@ -163,7 +163,7 @@ def _classes_in(x: object, *, is_given: bool) -> Classes:
 
     Args:
         x: The value of a field.
-        is_given: Whether the call gave it: then `UnknownGroup` stands for objects of other classes.
+        is_given: Whether it is a value of the call: then `UnknownGroup` represents other objects.
     """
     if type(x) in _SCALARS:
         return _NONE
@@ -185,7 +185,7 @@ def _values_of(group: Params) -> Iterator[object]:
             x: Any = declared_of(group, name)
             yield from x.points if hasattr(x, "points") and not is_group(x) else (x,)
         elif name in on_demand(group):
-            yield declared  # a function that the call gave
+            yield declared  # a function in the call
 
 
 def _is_data(x: object) -> bool:

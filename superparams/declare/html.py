@@ -14,7 +14,7 @@ __all__ = ["as_html"]
 
 
 def as_html(params: object) -> str:
-    """A table: of a space its axes and how many points each has, of a setting its fields."""
+    """A table: the axes of a space with their numbers of points, or the fields of a setting."""
     name = type(params).__name__
     if not is_open(params):
         return Table(("field", "value"), list(shown_fields(params)), title=name).html()
@@ -23,7 +23,7 @@ def as_html(params: object) -> str:
 
 
 def _size(field: Axis | Range) -> str:
-    """How many points an axis has; nothing for all floats of a range, or with ranges inside."""
+    """The number of points of an axis; empty for a range of floats, or with ranges inside."""
     if isinstance(field, Range):
         return "" if field.size is None else f"{field.size:,}"
     has_ranges = not isinstance(field.points, range) and any(map(has_range, field.points))

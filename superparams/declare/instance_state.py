@@ -1,8 +1,8 @@
 """What an instance of `Params` holds besides the values of its fields.
 
-It stands in the ``__dict__`` of the instance, under names that begin with ``~``, so that no field
-and no attribute of the user can have the same name. Only this module knows these names. It takes
-any instance, open or not, and imports neither `Params` nor `Field`, which are built on it.
+This state is in the ``__dict__`` of the instance, under names that begin with ``~``, so that no
+field and no attribute of the user can have the same name. Only this module knows these names. It
+accepts any instance, open or not, and imports neither `Params` nor `Field`, which use it.
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ __all__ = [
 ]
 
 LAYOUT: Final = "~layout"  # of a space: the `Layout`, which builds its settings
-ON_DEMAND: Final = "~lazy"  # declarations that the call gave, of values that are made when read
-OWN: Final = "~own"  # what was made for this instance alone when it was read
-COPIES: Final = "~declared"  # what was declared for the fields of which the instance has a copy
-NAMED_AXES: Final = "~labels"  # axes whose names the values have, besides those of the class
-IDENTITY: Final = "~twin"  # of a twin: the `id` of the instance that it stands for
+ON_DEMAND: Final = "~lazy"  # declarations in the call, of values that are made when read
+OWN: Final = "~own"  # values that were made only for this instance, when they were read
+COPIES: Final = "~declared"  # the declared values of fields that are copies in the instance
+NAMED_AXES: Final = "~labels"  # axes that name the values, besides those of the class
+IDENTITY: Final = "~twin"  # of a twin: the `id` of the instance that it represents
 PLACE: Final = "~place"  # in a run: the `Place` where the setting runs
-STEP_LOG: Final = "~steps"  # in a run: what records the steps of the setting
-CHECKPOINT: Final = "~checkpoint"  # outside of a run: what a setting has saved
+STEP_LOG: Final = "~steps"  # in a run: records the steps of the setting
+CHECKPOINT: Final = "~checkpoint"  # outside of a run: keeps the saved object of a setting
 KEY: Final = "~key"  # the key of a setting, once it is known
 
 NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class _Field(Protocol):
-    """What is needed here of a `Field`."""
+    """The part of a `Field` that this module needs."""
 
     @property
     def name(self) -> str: ...
@@ -75,11 +75,11 @@ class _Field(Protocol):
 
 
 def is_name_of_state(name: str) -> bool:
-    """Whether a name in the ``__dict__`` of an instance stands for state, not for an attribute."""
+    """Whether a name in the ``__dict__`` of an instance is that of state, not of an attribute."""
     return name.startswith("~")
 
 
-# -- what was declared ----------------------------------------------------------------------------
+# -- declarations ---------------------------------------------------------------------------------
 
 
 def open_fields(params: object) -> Mapping[str, Any]:
@@ -94,23 +94,23 @@ def set_open_fields(params: object, opened: Mapping[str, object]) -> None:
 
 
 def on_demand(params: object) -> Mapping[str, Value]:
-    """The declarations, by name, that the call gave for fields whose values are made when read."""
+    """The declarations in the call, by name, of fields whose values are made when read."""
     return on_demand_among(params.__dict__)
 
 
 def on_demand_among(held: Mapping[str, Any]) -> Mapping[str, Value]:
-    """As `on_demand`, from the ``__dict__`` of an instance or from `shared_by_settings`."""
+    """`on_demand` for the ``__dict__`` of an instance, or for `shared_by_settings`."""
     values: Mapping[str, Value] = held.get(ON_DEMAND, NOTHING)
     return values
 
 
 def set_on_demand(params: object, name: str, declared: Value) -> None:
-    """Have the value of a field made as the call says, when it is read."""
+    """Set the declaration in the call of a field whose value is made when it is read."""
     params.__dict__.setdefault(ON_DEMAND, {})[name] = declared
 
 
 def declaration_on(params: object, field: _Field) -> Axis | Range | Value | Required:
-    """What a field is declared as on an instance: by the call, else by the class.
+    """The declaration of a field on an instance: that of the call, else that of the class.
 
     If the call fixed the field to a plain value, the instance holds that value, and this returns
     the declaration of the class.
@@ -123,7 +123,7 @@ def declaration_on(params: object, field: _Field) -> Axis | Range | Value | Requ
 
 
 def is_set_on(params: object, name: str) -> bool:
-    """Whether an instance holds the value of a field, or the call says how to make the value."""
+    """Whether an instance holds the value of a field, or a declaration of the call."""
     return name in params.__dict__ or name in on_demand(params)
 
 
@@ -137,7 +137,7 @@ def named_axes(params: object) -> Mapping[str, Axis]:
 
 
 def set_named_axes(params: object, axes: Mapping[str, Axis]) -> None:
-    """Have these axes name the values of an instance."""
+    """Set the axes that name the values of an instance."""
     params.__dict__[NAMED_AXES] = axes
 
 
@@ -145,7 +145,7 @@ def set_named_axes(params: object, axes: Mapping[str, Axis]) -> None:
 
 
 def copies_on(params: object) -> Mapping[str, Any] | None:
-    """What was declared, by name, for the fields of which the instance holds a copy.
+    """The declared values, by name, of the fields that are copies in the instance.
 
     None for a setting that no code of the user has seen yet.
     """
@@ -154,7 +154,7 @@ def copies_on(params: object) -> Mapping[str, Any] | None:
 
 
 def set_copies(params: object, declared: Mapping[str, object]) -> None:
-    """Note what was declared for the fields of which an instance holds a copy.
+    """Set the declared values of the fields that are copies in an instance.
 
     From then on, code of the user may have the instance, and change the copies.
     """
@@ -162,30 +162,30 @@ def set_copies(params: object, declared: Mapping[str, object]) -> None:
 
 
 def original(params: object, name: str) -> Any:
-    """The value of a field that the instance holds, as it was declared if that is a copy."""
+    """The value of a field that the instance holds; the declared value if it holds a copy."""
     held: dict[str, Any] = params.__dict__
     return held.get(COPIES, NOTHING).get(name, held[name])
 
 
 def own_values(params: object) -> Mapping[str, Any]:
-    """What was made for this instance alone, by the names of fields: derived values and copies."""
+    """Values that were made only for this instance, by the names of fields: derived, or copies."""
     values: Mapping[str, Any] = params.__dict__.get(OWN, NOTHING)
     return values
 
 
 def own_values_to_fill(params: object) -> dict[str, Any]:
-    """As `own_values`, to put a value in."""
+    """The same as `own_values`, to add a value."""
     values: dict[str, Any] = params.__dict__.setdefault(OWN, {})
     return values
 
 
 def identity_of(params: object) -> int:
-    """The `id` of an instance, or of the instance that it is a twin of."""
+    """The `id` of an instance; for a twin, the `id` of the original."""
     identity: int = params.__dict__.get(IDENTITY, id(params))
     return identity
 
 
-# -- what belongs to a space, and to a run --------------------------------------------------------
+# -- the state of a space, and of a run -----------------------------------------------------------
 
 
 def layout_on(params: object) -> Any:
@@ -194,7 +194,7 @@ def layout_on(params: object) -> Any:
 
 
 def set_layout(params: object, layout: object | None) -> None:
-    """Keep the layout of a space; with None, it is made anew when it is needed."""
+    """Keep the layout of a space; after None, a new one is made when it is needed."""
     params.__dict__[LAYOUT] = layout
 
 
@@ -204,27 +204,27 @@ def place_on(params: object) -> Any:
 
 
 def state_of_place(place: object) -> dict[str, Any]:
-    """What the ``__dict__`` of every setting holds that runs at a place."""
+    """The entries in the ``__dict__`` of every setting that runs at a place."""
     return {PLACE: place}
 
 
 def step_log_on(params: object) -> Any:
-    """What records the steps of a setting; None outside of a run."""
+    """The `StepLog` that records the steps of a setting; None outside of a run."""
     return params.__dict__.get(STEP_LOG)
 
 
 def state_of_log(log: object) -> dict[str, Any]:
-    """What the ``__dict__`` of every setting holds whose steps are recorded by `log`."""
+    """The entries in the ``__dict__`` of every setting whose steps `log` records."""
     return {STEP_LOG: log}
 
 
 def checkpoint_on(params: object) -> Any:
-    """What keeps the checkpoint of a setting outside of a run; None before it is used."""
+    """The checkpoint of a setting outside of a run; None before it is used."""
     return params.__dict__.get(CHECKPOINT)
 
 
 def keep_checkpoint(params: object, checkpoint: object) -> None:
-    """Have a setting that runs by hand hold what keeps its checkpoint."""
+    """Set the checkpoint of a setting outside of a run."""
     params.__dict__[CHECKPOINT] = checkpoint
 
 
@@ -239,11 +239,11 @@ def set_key(params: object, key: int) -> None:
     params.__dict__[KEY] = key
 
 
-# -- what another instance takes over -------------------------------------------------------------
+# -- the state for other instances ----------------------------------------------------------------
 
 
 def shared_by_settings(space: object, axes: Mapping[str, Axis]) -> dict[str, Any]:
-    """What the ``__dict__`` of every setting of a space holds: all but the open fields.
+    """The entries in the ``__dict__`` of every setting of a space: all but the open fields.
 
     Args:
         space: The space.
@@ -256,13 +256,13 @@ def shared_by_settings(space: object, axes: Mapping[str, Axis]) -> dict[str, Any
 
 
 def without_settings(space: object) -> dict[str, Any]:
-    """What an instance holds besides its open fields, the layout, and what was made for it."""
+    """The state of an instance, without open fields, the layout, and values made for it."""
     skipped = {*open_fields(space), OPEN_FIELDS, LAYOUT, OWN}
     return {name: x for name, x in space.__dict__.items() if name not in skipped}
 
 
 def state_to_pickle(params: object) -> dict[str, Any]:
-    """What an instance holds, without the layout, which is made anew where it arrives."""
+    """The state of an instance, without the layout, which the receiver makes again."""
     state = {name: x for name, x in params.__dict__.items() if name != LAYOUT}
     if OWN in state:
         state[OWN] = dict(state[OWN])  # another thread may fill it meanwhile
@@ -270,13 +270,13 @@ def state_to_pickle(params: object) -> dict[str, Any]:
 
 
 def take_given_state(twin: object, params: object) -> None:
-    """Give a twin what the call gave `params` besides values: declarations and named axes."""
+    """Give a twin the declarations and the named axes that the call has given `params`."""
     held: dict[str, Any] = params.__dict__
     twin.__dict__.update({name: held[name] for name in (ON_DEMAND, NAMED_AXES) if name in held})
 
 
 def take_state_of(twin: object, params: object) -> None:
-    """Give a twin all that `params` holds but its fields, what was made for it, and its copies."""
+    """Give a twin the state of `params`, without fields, values made for it, and copies."""
     skipped = {*getattr(twin, FIELDS), OWN, COPIES}
     held: dict[str, Any] = params.__dict__.copy()
     held[IDENTITY] = identity_of(params)

@@ -1,4 +1,4 @@
-"""A space of settings that are given one by one: their fields advance together."""
+"""A space of listed settings: their fields advance together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 
 def checked_settings(settings: Sequence[P]) -> Sequence[P]:
-    """Checks settings of the user.
+    """Check settings of the user.
 
     Returns:
         The same settings.

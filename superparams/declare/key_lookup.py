@@ -7,7 +7,7 @@ takes about as many steps as the square root of the size of the space. The table
 `LARGEST_REST` differences at a time.
 
 Recorded settings are often near the beginning of the axes, or of the space. So the first places of
-all axes, and the first settings of the space, are searched before the whole axes are.
+all axes, and the first settings of the space, are searched first, and then all places of all axes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_IN_ADVANCE: Final = 0.25
 
 
 class KeyColumn(Protocol):
-    """What each place of a dimension adds to the key.
+    """The digest that each place of a dimension adds to the key.
 
     Attributes:
         size: The number of its places.
@@ -38,7 +38,7 @@ class KeyColumn(Protocol):
     size: int
 
     def digests(self, n_places: int) -> Iterator[int]:
-        """What each of the first places adds, one after another."""
+        """The digests of the first places, in order."""
         ...
 
 
@@ -93,7 +93,7 @@ def cost_of_places(n_keys: int, columns: Sequence[KeyColumn]) -> int:
 
 
 def _first_settings(sizes: Sequence[int], most: int) -> Iterator[int]:
-    """How many places of each axis the first settings of a space have."""
+    """The number of places of each axis that occur in the first settings of a space."""
     for size in sizes:
         yield min(size, max(1, most))
         most //= size

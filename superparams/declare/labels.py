@@ -52,7 +52,7 @@ def axes_with_names(params: object) -> dict[str, Axis]:
 
 
 def label_of(axis: Axis, x: object) -> str | None:
-    """The name of a value by the named points of an axis; None if it has none."""
+    """The name of a value by the named points of an axis; None if it has no name."""
     labels = axis.labels
     if not labels:
         return None
@@ -70,7 +70,7 @@ def label_of(axis: Axis, x: object) -> str | None:
 
 
 def labels_of(axis: Axis, groups: Iterable[object]) -> Iterator[str | None]:
-    """The names of many groups, as `label_of` gives them.
+    """The names of many groups; the same as `label_of` returns.
 
     Each group is compared only with the points whose plain fields have the same values. Groups
     without such a point are compared with all points.
@@ -111,7 +111,7 @@ def _is_plain(x: object) -> bool:
 
 
 def _plain_values(group: object, fields: dict[type[Any], list[str]]) -> Any:
-    """What the plain fields of a group hold, hashable; None where one of them is not plain."""
+    """The values of the plain fields of a group, hashable; None if one of them is not plain."""
     cls: type[Any] = group.__class__
     values = [getattr(group, name, NOT_HELD) for name in fields.get(cls, ())]
     if not all(map(_is_plain, values)):

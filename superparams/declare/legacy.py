@@ -54,12 +54,12 @@ def with_new_names(run_all: Callable[P, R]) -> Callable[P, R]:
             )
         try:
             return run_all(*args, **kwargs)
-        except KeyboardInterrupt as error:  # where in this library it arrived says nothing
+        except KeyboardInterrupt as error:  # the frames of this library are of no interest
             from superparams.errors.user_lines import user_traceback
 
             here = error.__traceback__
             error.__traceback__ = user_traceback(here)
-            if here is not None:  # Python 3.10 shows this frame all the same
+            if here is not None:  # Python 3.10 shows this frame nevertheless
                 here.tb_next = error.__traceback__
             raise
 
@@ -74,7 +74,7 @@ def refuse_old_hook(cls: type[Any]) -> None:
     """
     if _is_idle(cls, "format_results") and not _has(cls, "report"):
         raise RunError(
-            f"{cls.__name__}.format_results is not called any more: rename it to report, which "
+            f"{cls.__name__}.format_results is no longer called: rename it to report, which "
             f"also takes the results as its argument (see {PAGE})"
         )
 
@@ -125,7 +125,7 @@ def _is_idle(cls: type[Any], name: str) -> bool:
 
 
 def _has(cls: type[Any], name: str) -> bool:
-    """Whether the user's classes define it."""
+    """Whether a class of the user defines this name."""
     return any(name in vars(base) for base in _own_classes(cls))
 
 

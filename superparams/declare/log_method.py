@@ -1,4 +1,4 @@
-"""`log`: how a setting records a step from anywhere below its ``run``."""
+"""`log`: how ``run``, and code that it calls, records a step."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ __all__ = ["log_of"]
 def log_of(setting: object, row: Any = None, /, *more: object, **fields: Any) -> None:
     """Record a step of this setting: a row with these fields, at once.
 
-    It can be called by ``run`` and by all that ``run`` calls, also by callbacks and by threads that
-    ``run`` waits for. Outside of a run nothing is recorded. ``yield {...}`` in ``run`` records a
-    step as well.
+    ``run`` and all code that it calls can use it, also callbacks and threads that ``run`` waits
+    for. Outside of a run nothing is recorded. ``yield {...}`` in ``run`` records a step as well.
 
     Args:
         row: A dict, for names that cannot be keywords, or a data frame, of which each row is a

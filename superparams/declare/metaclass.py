@@ -1,4 +1,4 @@
-"""From a class body to its fields: what `SearchMeta` does when a class is created."""
+"""`SearchMeta`, which makes the fields of a class from its body."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ else:
 __all__ = ["SUBCLASSED", "SearchMeta", "fields_of", "is_ours", "recorded_fields"]
 
 METHODS: Final = ("__init__", "__repr__", "__eq__", "__hash__")
-# What @dataclass would write on a class that has its own.
+# Methods that @dataclass would replace.
 GENERATED: Final = {*METHODS, "__replace__", "__match_args__", "__doc__"}
 DATACLASS: Final = "__dataclass_fields__"
-# On a class that has subclasses: a field annotated with it may hold a group of any of them.
+# Marks a class with subclasses: a field with this annotation may hold a group of any of them.
 SUBCLASSED: Final = "__superparams_subclassed__"
-OF_PYTHON: Final = ("_abc_impl",)  # what Python itself keeps on a class
+OF_PYTHON: Final = ("_abc_impl",)  # attributes that Python itself sets on a class
 
 
 @dataclass_transform(kw_only_default=True)
@@ -88,8 +88,8 @@ class SearchMeta(ABCMeta):
     def __delattr__(cls, name: str) -> None:
         if name in vars(cls).get(FIELDS, {}):
             raise FieldError(
-                f"{cls.__name__}.{name} is a field and cannot be deleted; a class without it "
-                f"inherits from what {cls.__name__} inherits from"
+                f"{cls.__name__}.{name} is a field and cannot be deleted; for a class without "
+                f"it, inherit from the bases of {cls.__name__}"
             )
         super().__delattr__(name)
 
@@ -127,7 +127,7 @@ def fields_of(cls: type[Any]) -> dict[str, Field]:
 
 
 def recorded_fields(cls: type[Any]) -> dict[str, Field]:
-    """The fields of a class without its secrets: what stands in keys, tables and files."""
+    """The fields of a class without its secrets: those in keys, tables and files."""
     recorded = _recorded.get(cls)
     if recorded is None:
         fields = fields_of(cls)
@@ -215,7 +215,7 @@ def _overridden_by_mixins(
         holders = [base for base in cls.__mro__[1:] if name in vars(base)]
         if not holders or field.owner is cls:
             continue
-        # A method of ours that a field may replace hides it, wherever it stands.
+        # A method of ours that a field may replace never overrides a field.
         holder = next((base for base in holders if not is_ours(base)), holders[0])
         x = vars(holder)[name]
         if is_ours(holder) or isinstance(x, Field):
@@ -273,7 +273,7 @@ def _own_annotations(cls: type[Any]) -> dict[str, Any]:
 
 
 def _enclosing_names(module: str) -> dict[str, Any]:
-    """The names where the class statement stands, local ones too: annotations may use them."""
+    """The names around the class statement, local ones too: annotations may use them."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
@@ -336,7 +336,7 @@ def _refuse_method(cls: type[Any], name: str, x: Any) -> None:
 
 
 def _default(cls: type[Any], name: str, x: Any) -> Any:
-    """A default of the class body; a `dataclasses.field` as what it means here."""
+    """A default of the class body; a `dataclasses.field` as the equivalent default here."""
     if not isinstance(x, dataclasses.Field):
         return x
     field = cast("dataclasses.Field[object]", x)
@@ -371,7 +371,7 @@ def _as_dataclass(cls: type[Any], fields: Mapping[str, Field]) -> None:
     own = _own_annotations(cls)
     owned = {field.name: field for field in _owned(cls, fields)}
     missing = {name: field.annotation for name, field in owned.items() if name not in own}
-    is_known = cls.__module__ in sys.modules  # where dataclasses looks up what a text means
+    is_known = cls.__module__ in sys.modules  # where dataclasses looks up names in texts
     if not is_known:
         own = {name: _untexted(x, owned.get(name)) for name, x in own.items()}
     if missing or not is_known:
@@ -382,7 +382,7 @@ def _as_dataclass(cls: type[Any], fields: Mapping[str, Field]) -> None:
         if field.is_required:
             dataclass_field.default = dataclasses.MISSING
         dataclass_field.init = not field.is_derived  # dataclasses.replace computes it anew
-        if field.is_secret:  # no field for `dataclasses.asdict`, and for what records a dataclass
+        if field.is_secret:  # hidden from `dataclasses.asdict` and recording tools
             del vars(cls)[DATACLASS][name]
 
 
@@ -395,6 +395,6 @@ def _untexted(annotation: Any, field: Field | None) -> Any:
 
 
 def _comes_from_dataclass_decorator(name: str) -> bool:
-    """Whether a stray ``@dataclass`` is about to replace what the class already has."""
+    """Whether a stray ``@dataclass`` is about to replace a method that the class already has."""
     caller = sys._getframe(2).f_globals.get("__name__")  # pyright: ignore[reportPrivateUsage]
     return caller == "dataclasses" and name in GENERATED

@@ -33,7 +33,7 @@ SCALARS: Final = (int, float, complex, str, bytes)
 KINDS: Final = (property, classmethod, staticmethod, functools.cached_property)
 UNIONS: Final = (typing.Union, types.UnionType)
 WRAPPERS: Final = (typing.Annotated, typing.Final)
-# What type checkers take for a float and a complex too.
+# Types that type checkers accept as a float or a complex, too.
 TOWER: Final[Mapping[Any, tuple[type[Any], ...]]] = {float: (float, int), complex: SCALARS[:3]}
 CONSTANTS: Final = (*SCALARS[:3], list, dict, set, enum.Enum)
 
@@ -43,7 +43,7 @@ def refuse_slips(where: str, annotation: object, default: object, owner: str) ->
 
     Args:
         where: ``"Class.field"``.
-        annotation: The annotation, as what it names.
+        annotation: The annotation, resolved.
         default: The default.
         owner: The qualified name of the class.
 
@@ -83,7 +83,7 @@ def is_method(x: object) -> bool:
 
 
 def _is_written_here(x: object, qualified: str) -> bool:
-    """Whether it is no function from elsewhere that is a value."""
+    """Whether it was defined in this class body, so that it is no function used as a value."""
     is_function = isinstance(x, types.FunctionType) and x.__qualname__ == qualified
     return isinstance(x, KINDS) or is_function
 
@@ -110,7 +110,7 @@ def _is_scalar(annotation: object) -> bool:
 
 
 def unknown_annotation(text: str) -> str:
-    """What to say of an annotation that is a text and names nothing that can be found.
+    """The error for a textual annotation whose name is unknown.
 
     Args:
         text: The annotation.
@@ -131,12 +131,12 @@ def unknown_annotation(text: str) -> str:
 
 
 def refuse_variable(where: str, name: object, key: str | None) -> None:
-    """Refuse what cannot be the name of an environment variable; it may be the secret.
+    """Refuse text that cannot name an environment variable; it may be the secret itself.
 
     Args:
         where: ``"Class.field"``.
-        name: What ``value(secret=...)`` was given.
-        key: The ``key=`` beside it.
+        name: The argument of ``value(secret=...)``.
+        key: The argument ``key=`` of the same call.
 
     Raises:
         FieldError: Names `where` and the remedy, and never `name`.
@@ -150,7 +150,7 @@ def refuse_variable(where: str, name: object, key: str | None) -> None:
         raise FieldError(f"{where}: a secret is in no key, so leave key= out")
 
 
-# -- something else in the place of a group --------------------------------------------------------
+# -- another value instead of a group --------------------------------------------------------------
 
 
 def takes_only_groups(annotation: object) -> bool:
@@ -167,14 +167,14 @@ def _is_union(annotation: object) -> bool:
 
 
 def refuse_no_group(x: object, where: str, annotation: object, axis: object) -> None:
-    """Complain about a value that is no group where the annotation says that one belongs.
+    """Refuse a value that is no group, if the annotation allows only groups.
 
     None is allowed: many write ``net: Net = None``.
 
     Args:
         x: A value or a point.
         where: ``"Class.field"``.
-        annotation: That of the field.
+        annotation: The annotation of the field.
         axis: The axis of the class, whose points may be given by their names; else anything.
 
     Raises:
@@ -204,14 +204,14 @@ def _names_of_points(axis: object) -> tuple[list[str], list[str]]:
 
 
 def refuse_class(x: object, where: str, annotation: object, depth: int = 0) -> None:
-    """Complain about a class where the annotation says that an instance of it belongs.
+    """Refuse a class, if the annotation means an instance of it.
 
     A class of groups is refused under any annotation that does not ask for a class.
 
     Args:
-        x: A value, a point, or what stands inside one.
+        x: A value, a point, or an item inside of one.
         where: ``"Class.field"``.
-        annotation: That of the field.
+        annotation: The annotation of the field.
         depth: In how many containers `x` stands.
 
     Raises:
@@ -238,13 +238,13 @@ def _instance_of(cls: type[Any], name: str) -> str:
 
 
 def _is_instance_meant(cls: type[Any], members: list[Any]) -> bool:
-    """Whether a class is no value of any of several annotations, and its instances are of one."""
+    """Whether no annotation allows the class itself, but one of them allows its instances."""
     answers = [_is_for_instances(cls, annotation) for annotation in members]
     return True in answers and None not in answers
 
 
 def _is_for_instances(cls: type[Any], annotation: object) -> bool | None:
-    """Whether an annotation means instances of a class; None where it allows the class itself."""
+    """Whether an annotation means instances of a class; None if it allows the class itself."""
     text = getattr(annotation, "__forward_arg__", annotation)
     if isinstance(text, str):  # a name under TYPE_CHECKING
         names = [part.strip().rpartition(".")[2] for part in text.split("|")]
@@ -258,12 +258,12 @@ def _is_for_instances(cls: type[Any], annotation: object) -> bool | None:
         if isinstance(cls, origin):
             return None
         return issubclass(cls, TOWER.get(origin, origin))
-    except TypeError:  # a class that cannot be asked
+    except TypeError:  # a class without support for `issubclass`
         return None
 
 
 def _meant_at(annotation: object, depth: int) -> list[Any]:
-    """What an annotation says of a value, or of what stands inside that many containers of it."""
+    """The annotation of a value, or of an item inside so many containers of the value."""
     members = list(alternatives(annotation))
     for _ in range(depth):
         members = [inner for outer in members for inner in _inside(outer)]
@@ -271,7 +271,7 @@ def _meant_at(annotation: object, depth: int) -> list[Any]:
 
 
 def _inside(annotation: object) -> Iterator[Any]:
-    """What a container holds by its annotation: Any where that does not say."""
+    """The annotation of the items of a container; Any if it is not known."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if _is_scalar(annotation) or origin is typing.Literal:
         return
@@ -308,7 +308,7 @@ def _of(x: object, name: str) -> Any:
 
 
 def wants_class(annotation: Any) -> bool:
-    """Whether an annotation says, anywhere in it, that a class is wanted, or what can be called."""
+    """Whether any part of an annotation allows a class or a callable."""
     if isinstance(annotation, str):
         return re.search(r"\b(type|Type|Callable)\b", annotation) is not None
     if isinstance(annotation, list):  # the arguments of a Callable

@@ -1,7 +1,7 @@
 """Attributes of `Params` and `Experiment` whose names a field may take.
 
 A field of the same name hides such an attribute, and so does a method or an attribute of the user's
-class. So the library never reads one of these attributes; it calls the function behind it. Users
+class. So the library never reads such an attribute, but calls the function that computes it. Users
 reach a hidden attribute by `place`, as in ``setting.place.index``.
 
 No field may have a name that the library itself reads from a class: `Params` and `Experiment` list
@@ -54,7 +54,7 @@ class OwnMethod(Generic[P, R]):
 
 
 class OwnClassMethod(OwnMethod[P, R]):
-    """A function as a method of the class and of instances; it gets whichever it is called on."""
+    """A function as a method of the class and of instances; its first argument is either."""
 
     def __get__(self, params: object, cls: type[Any]) -> Callable[P, R] | Any:
         return MethodType(self.function, cls if params is None else params)

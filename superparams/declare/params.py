@@ -89,7 +89,7 @@ class Params(metaclass=SearchMeta):
         if opened:
             set_open_fields(self, opened)
             close_run(self)
-            layout_of(self)  # complains now about zip groups that do not fit
+            layout_of(self)  # refuses zip groups of unequal lengths now
         else:
             self.__post_init__()
 
@@ -155,7 +155,7 @@ class Params(metaclass=SearchMeta):
     def __superparams_index__(self, setting: Params) -> int:
         return index_of(self, setting)
 
-    # -- a setting is a dict in the places that need one ---------------------------------------
+    # -- a setting as a mapping ----------------------------------------------------------------
 
     def keys(self) -> KeysView[str]:
         """The names of the fields, in order, without secrets."""
@@ -164,7 +164,7 @@ class Params(metaclass=SearchMeta):
     # -- names that a field may take, see `superparams.declare.own_names` ----------------------
 
     place = ParamsPlaceOf()
-    """All that superparams knows of this instance, under names that no field hides."""
+    """The attributes of superparams on this instance, under names that no field hides."""
     from_cli = OwnParser(from_words)
     """An instance from words such as ``epochs=5``, as the command ``experiment`` takes them."""
     n_settings = OwnValue(number_of_settings)
@@ -216,7 +216,7 @@ class Params(metaclass=SearchMeta):
 
     def _repr_html_(self) -> str | None:
         if type(self).__repr__ is not Params.__repr__:
-            return None  # a repr of the user's own is what they want to see
+            return None  # a repr of the user's own wins
         from superparams.declare.html import as_html
 
         return as_html(self)
@@ -271,7 +271,7 @@ def _restore(cls: type[P]) -> P:
 
 
 def _name_by(params: Params, axes: dict[str, Axis]) -> None:
-    """Have values of an instance named as those of the instance that it was made from."""
+    """Name the values of an instance as in the instance that it was made from."""
     set_named_axes(params, {**axes, **axes_with_names(params)})
     if is_open(params):
         set_layout(params, None)
@@ -294,13 +294,13 @@ def _set_field(
         opened: The open fields so far.
         copies: The declared values so far of which the instance holds a copy.
         field: The field.
-        declared: Its declaration, by the call or by the class.
-        is_of_call: Whether it is that of the call.
+        declared: Its declaration, from the call or from the class.
+        is_of_call: Whether the declaration is from the call.
     """
     held, name = vars(params), field.name
     if isinstance(declared, Axis | Range):
         held[name] = opened[name] = declared
-    elif declared.key is not None:  # stays beside its key; that of the class stays there
+    elif declared.key is not None:  # kept with its key
         if is_of_call:
             set_on_demand(params, name, declared)
     elif is_group(group := declared.given):
@@ -316,7 +316,7 @@ def _set_field(
 
 
 def _field_hash(params: Params, field: Field) -> int:
-    # What the class makes on demand is compared by content, whether it has been made or not.
+    # Values that the class makes on demand are compared by content, made or not.
     if isinstance(field.declared, Value) and field.declared.given is REQUIRED:
         return 0
     held, of_call = params.__dict__, on_demand(params).get(field.name)

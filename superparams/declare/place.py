@@ -1,4 +1,4 @@
-"""`place`: what superparams knows of an instance, under names that no field hides."""
+"""`place`: the attributes of superparams on an instance, under names that no field hides."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ P = TypeVar("P")
 
 def from_words(cls: type[P], words: Iterable[str], /) -> P:
     """An instance of a class from words such as ``epochs=5``."""
-    from superparams.declare.words import parse  # what a class body does not need
+    from superparams.declare.words import parse  # not needed for a class body
 
     return cls(**parse(cls, words))
 
 
 class ParamsPlace(Generic[P]):
-    """What superparams knows of an instance, under names that no field hides.
+    """The attributes of superparams on an instance, under names that no field hides.
 
     Each of these names is an attribute of the instance as well, unless a field, a method or another
     attribute of its class has the name: ``setting.place.index`` is ``setting.index`` there.
@@ -93,8 +93,8 @@ class ParamsPlace(Generic[P]):
     def to_json(self, **options: object) -> str:
         """`as_dict` as JSON; `options` go to `json.dumps`.
 
-        What JSON does not have stands as the text that it has in tables, unless ``default=`` says
-        otherwise.
+        Values that JSON does not have become the text that tables show, unless ``default=``
+        converts them.
 
         Raises:
             FieldError: For a dict whose keys JSON does not have; names the field.

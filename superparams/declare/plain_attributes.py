@@ -1,4 +1,4 @@
-"""Attributes of an experiment class that declare something and are no fields."""
+"""Attributes of an experiment class that declare something but are no fields."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CHECKS: Final[Mapping[str, Callable[[type[Any], object], None]]] = {
     RESOURCES: _check_resources,
 }
 PLAIN_ATTRIBUTES: Final = tuple(_CHECKS)
-# What to write instead of an annotated attribute of such a name.
+# The remedy for an annotated attribute with such a name.
 NO_FIELDS: Final = {
     GOAL: 'a goal is no field; write it without an annotation, as in goal = maximize("accuracy")',
     RESOURCES: (
@@ -53,7 +53,7 @@ _IN_CLASS: Final = {
 
 
 def refuse_on_setting(cls: type[Any], name: str, x: object) -> NoReturn:
-    """Refuse to set such an attribute of one setting, where nobody would read it.
+    """Refuse to set such an attribute on a single setting, where nothing would read it.
 
     Args:
         cls: The experiment.

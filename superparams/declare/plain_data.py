@@ -27,7 +27,7 @@ def items_of(params: object) -> list[tuple[str, Any]]:
 
 
 def as_dict(params: object) -> dict[str, Any]:
-    """Fields by name, nested groups as dicts that name their class where it is left open."""
+    """Fields by name, nested groups as dicts, with the name of the class if that may vary."""
     return {name: _nested_dict(params, name, x) for name, x in items_of(params)}
 
 
@@ -64,7 +64,7 @@ def to_json(params: object, /, **options: object) -> str:
 
 
 def _json_value(x: object) -> Any:
-    """What stands in JSON for a value that JSON does not have: a number, a list or a text."""
+    """The number, list or text that replaces a value that JSON does not have."""
     cell = table_value(x)
     if isinstance(cell, enum.Enum):
         return cell.name

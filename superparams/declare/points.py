@@ -1,4 +1,4 @@
-"""From what ``search`` was given to the points of an axis."""
+"""Makes the points of an axis from the arguments of ``search``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COPIED: Final = frozenset({list, tuple, dict, set})
 
 
 def axis_of(searched: Search, annotation: object, where: str) -> Axis:
-    """The axis that ``search(...)`` means for a field with this annotation.
+    """The axis of ``search(...)`` for a field with this annotation.
 
     Raises:
         FieldError: For points that cannot be an axis; names `where` (``"Class.field"``).
@@ -74,12 +74,12 @@ def axis_of(searched: Search, annotation: object, where: str) -> Axis:
         for point in points:
             refuse_hidden(point, where, annotation, is_shared=True)
         if not COPIED.isdisjoint(map(type, points)):
-            points = tuple(map(snapshot, points))  # what their owner does to them stays outside
+            points = tuple(map(snapshot, points))  # later changes by their owner have no effect
     return Axis(points, labels, searched.zip, repeat=searched.repeat)
 
 
 def _refuse_spread(points: Sequence[Any], annotation: Any, where: str) -> None:
-    """Complain about the elements of one container as points of a field that holds containers."""
+    """Refuse the elements of one container as points of a field that holds containers."""
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
     kinds = [typing.get_origin(member) or member for member in members if member is not type(None)]
     if not kinds or not all(kind in CONTAINERS for kind in kinds) or isinstance(points, range):
@@ -128,7 +128,7 @@ def _expand(argument: object, where: str) -> tuple[tuple[str, ...] | None, Seque
 
 
 def _refuse_pointless(argument: Any, annotation: Any, where: str) -> None:
-    """Complain about one argument from which no points can be taken."""
+    """Refuse an argument from which no points can be taken."""
     cls: type[Any] = argument.__class__
     root, name = cls.__module__.partition(".")[0], cls.__name__
     remedy = ""
@@ -157,7 +157,7 @@ def _elements(argument: Any, where: str) -> Sequence[Any]:
         return tuple(all_values(argument))
     if type(argument).__module__.startswith("pyarrow.") and hasattr(argument, "to_pylist"):
         return tuple(argument.to_pylist())
-    # A class whose instances can be iterated cannot be itself; list[int] could, to no purpose.
+    # A class is not iterable even if its instances are; list[int] is, but its items are no points.
     is_iterable = isinstance(cast("object", argument), Iterable)
     if (
         not is_iterable
@@ -189,9 +189,9 @@ def _drain(items: Iterable[object], where: str) -> tuple[Any, ...]:
 
 
 def _ordered(points: Iterable[object], where: str) -> tuple[Any, ...]:
-    """The elements of a set, which has no order of its own, in one that every process finds."""
+    """The elements of a set, in an order that is the same in every process."""
     several = list(points)
-    # Of sets, < says which one holds the other; NaN is neither below nor above a number.
+    # For sets, < means a subset; NaN is neither below nor above a number.
     if all(not isinstance(element, frozenset) and element == element for element in several):
         with contextlib.suppress(TypeError):  # numbers and texts together
             return tuple(sorted(several))
@@ -251,13 +251,13 @@ def all_values(annotation: Any) -> Iterator[Any]:
 
 
 def refuse_hidden(x: object, where: str, annotation: object, *, is_shared: bool = False) -> None:
-    """Complain about what cannot be a value: a ``search``, an open space inside, a stray class.
+    """Refuse what cannot be a value: a ``search``, an open space inside, a stray class.
 
     Args:
         x: A constant of a field, or a point of it.
         where: ``"Class.field"``.
-        annotation: That of the field; it may say that a class is wanted.
-        is_shared: Whether all settings share it as it is, as points and `value(x)` are.
+        annotation: The annotation of the field, which may allow a class.
+        is_shared: Whether all settings share this object, like points and `value(x)`.
 
     Raises:
         FieldError: Names `where` and the remedy; also for containers that hold themselves.
@@ -288,7 +288,7 @@ def _refuse_inside(x: object, where: str, annotation: object, depth: int) -> Non
 
 
 def _parts_of(x: object) -> Iterable[object]:
-    """What a container, or an object that is no more than its attributes, holds."""
+    """The items of a container, or the attributes of an object that has nothing else."""
     if isinstance(x, list | tuple | set | frozenset | collections.deque):
         return cast("Iterable[object]", x)
     if isinstance(x, Mapping):
@@ -302,7 +302,7 @@ def _parts_of(x: object) -> Iterable[object]:
 
 
 def _refuse_used_up(x: object, where: str) -> None:
-    """Complain about what only the first setting could read, or a view of what may change."""
+    """Refuse iterators, which only the first setting could read, and views of dicts."""
     is_builtin = type(x).__module__ in ("builtins", "itertools")
     if is_builtin and isinstance(x, Iterator | KeysView | ValuesView | ItemsView):
         raise FieldError(
@@ -326,7 +326,7 @@ def _hidden(x: object, where: str) -> FieldError:
 
 
 def _remedy(x: object) -> str:
-    """What to write where a ``search`` or ``value`` stands inside another value."""
+    """The remedy for a ``search`` or ``value`` inside of another value."""
     if not isinstance(x, Value):
         return "give the full candidates, as in search([[1, 2], [1, 3]])"
     if x.key is not None:

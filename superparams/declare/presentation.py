@@ -1,4 +1,4 @@
-"""How an instance is shown to a person and laid out in a table or a dict."""
+"""Shows an instance as text, as the cells of a table, or as a dict."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def inline(params: object) -> str:
 
 
 def shown_fields(params: object) -> Iterator[tuple[str, str]]:
-    """The name of each field and how it is shown; nothing is made for that."""
+    """The name and the text of each field, without making values on demand."""
     for name, field in fields_of(params.__class__).items():
         held = params.__dict__
         if name in held:
@@ -70,7 +70,7 @@ def _is_to_be_made(declared: Value) -> bool:
 
 
 def given_fields(params: object) -> Iterator[str]:
-    """The names of the fields that are not what the class declares: the call gave them."""
+    """The names of the fields that the call has given, so that they differ from the class."""
     held = params.__dict__
     for name, field in fields_of(params.__class__).items():
         own = field.declared
@@ -84,7 +84,7 @@ def given_fields(params: object) -> Iterator[str]:
 
 
 def _content(x: object) -> Any:
-    """What was declared as a constant, or the declaration of what is made."""
+    """The declared constant, or the declaration of a value that is made on demand."""
     if isinstance(x, Value) and x.secret is not None:
         return x.secret
     return x.given if isinstance(x, Value) and not (x.factory or x.derive) else x
@@ -93,7 +93,7 @@ def _content(x: object) -> Any:
 def _shown_derived(params: object, name: str, declared: object) -> str:
     try:
         return _shown(getattr(params, name))
-    except Exception:  # errors show settings too: the repr must not hide them behind another
+    except Exception:  # errors show settings, too, so the repr must not raise another error
         return repr(declared)
 
 
@@ -104,7 +104,7 @@ def _shown(x: object) -> str:
 
 
 def summary(space: object) -> str:
-    """The size of a space, then one aligned line an axis; one an alternative, where it is long."""
+    """The size of a space, then an aligned line for each axis, or for each of its alternatives."""
     lines = {name: parts for name, _, parts in axes_of(space)}
     width = max(map(len, lines)) + 6
     axes = (_axis_line(name, line, width) for name, line in lines.items())
@@ -150,7 +150,7 @@ def _count_dimensions(space: object) -> int:
 
 
 def axes_of(space: object, prefix: str = "") -> Iterator[tuple[str, Axis | Range, list[str]]]:
-    """The name of each axis or range, itself, and its text in parts; a line may end after each."""
+    """Each axis or range: its name, itself, and its text in parts, where lines may break."""
     for name, field in open_fields(space).items():
         if is_group(field):
             yield from axes_of(field, f"{prefix}{name}.")
@@ -164,7 +164,7 @@ def axes_of(space: object, prefix: str = "") -> Iterator[tuple[str, Axis | Range
 
 
 def shown_range(x: Range) -> str:
-    """A range as people read it."""
+    """A range as text."""
     step = "" if x.step is None else f", step {x.step!r}"
     return f"{x.low!r} to {x.high!r}{', log' if x.log else ''}{step}"
 
@@ -246,7 +246,7 @@ def row_of_field(params: object, field: Field, prefix: str) -> Iterator[tuple[st
 class RowMaker:
     """Gives the columns of each setting of a space, quickly where they are all plain.
 
-    What all settings share is laid down when this is made, before the first of them runs.
+    The cells that all settings share are computed at once, before the first setting runs.
     """
 
     def __init__(self, space: object) -> None:
@@ -275,7 +275,7 @@ class RowMaker:
         return self._is_plain
 
     def maker(self) -> Callable[[Any], dict[str, Any]]:
-        """The function that gives the columns of a setting; it raises what a derived field does."""
+        """The function that returns the columns of a setting; raises errors of derived fields."""
         cells, axes = self._cells, self._axes
 
         def plain(setting: object) -> dict[str, Any]:
@@ -297,7 +297,7 @@ def _is_plain_axis(axis: Axis) -> bool:
         return True
     if axis.labels is not None:
         return False
-    # Long axes mostly hold numbers, which need no look at each.
+    # Long axes mostly hold numbers, which need no individual check.
     kinds = set(map(type, axis.points))
     return kinds <= {int, float} or all(map(_is_plain_scalar, axis.points))
 
@@ -309,7 +309,7 @@ def _is_plain_scalar(x: object) -> bool:
 
 
 def cell_of(params: object, field: Field, x: object) -> Any:
-    """A value of a field as a table holds it; its key where that stands for content without text.
+    """The cell of a table for a value of a field; its key if the content has no text.
 
     Args:
         params: The instance that has the field.
@@ -321,12 +321,12 @@ def cell_of(params: object, field: Field, x: object) -> Any:
 
 
 def text_beside(names: Collection[str], cell: object) -> Any:
-    """What stands in the table for a value that is none of the named points of an axis.
+    """The cell for a value that is none of the named points of an axis.
 
-    It is a text, so that the column of names stays one of texts; None stays None.
+    It is a text, so that the column has only texts; None stays None.
 
     Args:
-        names: Those of the points.
+        names: The names of the points.
         cell: The value as `table_value` gives it.
     """
     if cell is None:
@@ -337,12 +337,12 @@ def text_beside(names: Collection[str], cell: object) -> Any:
 
 
 LARGEST_CELL: Final = 64  # elements
-LONGEST_TEXT: Final = 4096  # characters or bytes: it stands in every row
+LONGEST_TEXT: Final = 4096  # characters or bytes, since every row has it
 PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
 
 
 def table_value(x: object) -> Any:
-    """A value as a table holds it: plain data as it is, everything else as a short text."""
+    """The cell of a table for a value: plain data unchanged, everything else as a short text."""
     if _is_plain(x):
         return x if _is_plain_scalar(x) else fresh(x)
     plain = x if is_group(x) else with_groups_as_dicts(x)
@@ -350,7 +350,7 @@ def table_value(x: object) -> Any:
         return fresh(plain)
     if callable(x) and hasattr(x, "__qualname__"):
         return f"{x.__module__}.{x.__qualname__}"
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # an address says nothing tomorrow
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", shorten(x))  # addresses differ by process
 
 
 def _is_plain(x: object) -> bool:

@@ -1,7 +1,7 @@
-"""A space whose settings are not known beforehand: somebody proposes their points one by one.
+"""A space whose settings are not known beforehand: a strategy proposes their points one by one.
 
-The setting at an index is a repetition of a point that was proposed. Keys, rows and settings are
-made of it as of any other space. Where settings run elsewhere, the points follow as bytes.
+The setting at an index is a repetition of a point that was proposed. It gives keys, rows and
+settings like any other space. If settings run in other processes, these get the points as bytes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ProposedSpace:
         """The space with one value of each range: it has the same alternatives."""
         return without_ranges(self._space, 1)
 
-    # ---- where settings run elsewhere
+    # ---- for other processes
 
     def packed(self, indices: Iterable[int]) -> bytes:
         """The points of some settings as bytes."""
@@ -92,7 +92,7 @@ class ProposedSpace:
         return json.dumps({number: dict(self._proposed[number]) for number in numbers}).encode()
 
     def learn(self, data: bytes) -> None:
-        """Take what `packed` has made."""
+        """Add the points that `packed` has encoded."""
         for number, point in json.loads(data).items():
             self.propose(int(number), point)
 
@@ -137,5 +137,5 @@ class _ProposedField(Dimension):
         return iter(())
 
     def find(self, value: object) -> int | None:
-        """None: a value may have any number of indices."""
+        """Return None, since a value may have any number of indices."""
         return None

@@ -1,4 +1,4 @@
-"""From ``search(low=, high=, log=, step=)`` to a range of numbers."""
+"""Makes a range of numbers from ``search(low=, high=, log=, step=)``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["range_of"]
 
 
 def range_of(searched: Search, annotation: object, where: str) -> Range:
-    """The range that ``search(low=...)`` means for a field with this annotation.
+    """The range of ``search(low=...)`` for a field with this annotation.
 
     Raises:
-        FieldError: For what is no range of the numbers in the annotation; names `where`
+        FieldError: For arguments that do not fit the annotation; names `where`
             (``"Class.field"``), the value and the remedy.
     """
     _refuse_company(searched, where)
@@ -58,7 +58,7 @@ def _refuse_company(searched: Search, where: str) -> None:
     """Refuse points, ``zip=`` and ``repeat=`` beside a range: only an axis with points has them."""
     if searched.given:
         ends = dict(searched.bounds)
-        if len(searched.given) == 2 and not {"low", "high"} & ends.keys():  # low and high by place
+        if len(searched.given) == 2 and not {"low", "high"} & ends.keys():  # low, high
             ends = {"low": searched.given[0], "high": searched.given[1], **ends}
         bounds = ", ".join(f"{name}={shorten(x)}" for name, x in ends.items())
         points = ", ".join(map(shorten, searched.given))

@@ -41,7 +41,7 @@ def _of_class(owner: object, prefix: str, deepest: int) -> Iterator[tuple[str, b
 
 
 def range_scales_of_schema(schema: Mapping[str, object]) -> dict[str, bool]:
-    """The same by a schema that a run recorded; none where the file is damaged.
+    """The same by a schema that a run recorded; empty if the file is damaged.
 
     Args:
         schema: As `superparams.declare.class_schema.schema_of` made it.

@@ -1,4 +1,4 @@
-"""What `save` writes and `load` reads: one object, as a pickle.
+"""The pickle that `save` writes and `load` reads.
 
 Only `load` reads such a pickle, inside of `run`, since a pickle may execute anything.
 """
@@ -18,7 +18,7 @@ NOTHING: Final = object()
 
 
 class WritableFile(Protocol):
-    """What a pickle is written to."""
+    """A file or a buffer to which a pickle is written."""
 
     def write(self, data: Any, /) -> int:
         """Write bytes, or anything with a buffer."""
@@ -26,7 +26,7 @@ class WritableFile(Protocol):
 
 
 class ReadableFile(Protocol):
-    """What a pickle is read from."""
+    """A file or a buffer from which a pickle is read."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Some bytes."""
@@ -38,11 +38,11 @@ class ReadableFile(Protocol):
 
 
 def refuse_more(where: str, values: Sequence[object], example: str) -> None:
-    """Refuse several objects by place, where one is taken, or several by name.
+    """Refuse several positional objects: the method takes one object, or several by name.
 
     Args:
         where: The method, for errors: `Class.save()`.
-        values: What it was given by place.
+        values: Its positional arguments.
         example: A call that is right.
 
     Raises:
@@ -56,7 +56,7 @@ def refuse_more(where: str, values: Sequence[object], example: str) -> None:
 
 
 def state_of(where: str, state: object, named: Mapping[str, object]) -> Any:
-    """The object that a call of `save` gave: one object, or a dict of names.
+    """The object to save: the argument of `save`, or a dict of its keywords.
 
     Args:
         where: The method, for errors: `Class.save()`.
@@ -80,7 +80,7 @@ def write_state(where: str, state: object, file: WritableFile) -> None:
     """Pickle an object into a file.
 
     Raises:
-        RunError: For what cannot be pickled, and for a setting, which may hold secrets.
+        RunError: For an object that cannot be pickled, and for a setting, which may hold secrets.
         OSError: When the file cannot be written.
     """
     import cloudpickle
@@ -95,7 +95,7 @@ def write_state(where: str, state: object, file: WritableFile) -> None:
         Pickler(cast("IO[bytes]", file), protocol=5).dump(state)
     except (RunError, OSError, MemoryError):
         raise
-    except Exception as error:  # whatever a foreign object's methods raise
+    except Exception as error:  # methods of the object may raise any error
         raise RunError(
             f"{where}: the object cannot be pickled: {headline(error)}; save plain data, arrays "
             "and state_dict() instead of objects that hold files, locks or connections"
@@ -109,14 +109,14 @@ def _refuse_secrets(where: str, group: object) -> None:
     cls: type[Any] = group.__class__
     if "run_all" in getattr(cls, RESERVED, ()):
         raise RunError(
-            f"{where}: a setting of {cls.__name__} is part of what is to be saved, with all its "
-            "data and secrets; save what has changed, such as weights and an epoch, and no object "
-            "or method that refers to self"
+            f"{where}: the object to save contains a setting of {cls.__name__}, with all its data "
+            "and secrets; save values that have changed, such as weights and an epoch, and no "
+            "object or method that refers to self"
         )
     if variables_of(group):
         raise RunError(
-            f"{where}: {cls.__name__} is part of what is to be saved, and it has a secret, which "
-            "is recorded nowhere; save the other values alone"
+            f"{where}: the object to save contains {cls.__name__}, which has a secret, and secrets "
+            "are recorded nowhere; save only the other values"
         )
 
 
@@ -124,7 +124,7 @@ def read_state(where: str, file: ReadableFile) -> Any:
     """Unpickle what `write_state` has written.
 
     Raises:
-        RunError: When that fails, as where a library has changed.
+        RunError: When that fails, for example since a library has changed.
     """
     import pickle
 

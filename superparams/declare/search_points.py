@@ -1,4 +1,4 @@
-"""A space as strategies see it, and what lies between their points and settings.
+"""Translates between a space and the points of strategies.
 
 A strategy gets a `SearchSpace`, which is plain data. `SearchPoints` makes the values of a setting
 from a point, and finds the point of a setting. An axis that is a repetition is no dimension: each
@@ -106,7 +106,7 @@ class _Part(Protocol):
         ...
 
     def point(self, value: object, /) -> dict[str, Any] | None:
-        """The part of a point that means a value; None if there is none."""
+        """The part of a point for a value; None if there is none."""
         ...
 
 
@@ -124,7 +124,7 @@ class _OfRepetition:
 
 
 class _OfNumbers:
-    """A range, or a range of integers that was given as points: a point has the value itself."""
+    """A range, or points that are a range of integers: a search point has the value itself."""
 
     def __init__(self, name: str, field_range: Range) -> None:
         self._name = name
@@ -142,7 +142,7 @@ class _OfNumbers:
 
 
 class _OfPlaces:
-    """Points of which a search point has the place, perhaps in another order."""
+    """Points that a search point names by their position, perhaps in another order."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class _OfPlaces:
 
 
 class _OfAlternatives:
-    """Points of which some are open: the place of one, and its fields."""
+    """Points, some of which are open: the position of a point, and its fields."""
 
     def __init__(self, name: str, labels: Sequence[str], points: Sequence[object]) -> None:
         self._name = name
@@ -284,7 +284,7 @@ def _of_integers(name: str, points: range, dimension: Dimension) -> _Part:
 
 
 def _ordered(points: Sequence[Any]) -> list[float] | None:
-    """The points as different numbers; None where they are not."""
+    """The points as different numbers; None if they are not such numbers."""
     if not {int, float}.issuperset(map(type, points)) or len(set(points)) < max(2, len(points)):
         return None
     numbers: list[float] = list(points)

@@ -19,7 +19,7 @@ __all__ = ["hide", "looks_secret", "points_of", "variables_of"]
 MOST: Final = 1000  # only so many points of an axis are checked
 SHORTEST: Final = 4  # characters; shorter secrets are not replaced: many texts have them by chance
 LONG_LINE: Final = 8  # characters; shorter lines of a secret are not replaced on their own
-_SECRET_NAME: Final = (  # compiled when it is used: every import of superparams would pay for it
+_SECRET_NAME: Final = (  # compiled on use, so that `import superparams` stays quick
     r"(?i)(.*_)?(api_?key|access_?key|secret(_key)?|password|passwd|passphrase|private_key|"
     r"(access|auth|api|bearer|refresh)_token)"
 )
@@ -67,7 +67,7 @@ def hide(text: str | None, variables: frozenset[str]) -> str | None:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret as texts contain it."""
+    """The forms in which a text may contain a secret."""
     import json
     from urllib.parse import quote, quote_plus
 

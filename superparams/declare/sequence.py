@@ -57,7 +57,7 @@ def layout_of(space: object) -> Layout:
 
 
 def _method_of_user(cls: type[Any], name: str) -> Callable[[Any], Any] | None:
-    """A method that the user's class has; None for that of `Params`, which does nothing."""
+    """A method of the user's class; None for the method of `Params`, which does nothing."""
     owner = next(base for base in cls.__mro__ if name in vars(base))
     method: Callable[[Any], Any] = getattr(cls, name)
     return None if is_ours(owner) else method
@@ -105,10 +105,10 @@ def number_of_settings(space: object) -> int:
 
 
 def notes_of_size(space: object) -> Iterator[str]:
-    """A note if ``valid`` leaves nothing of a space; none for a slice of it."""
+    """A note if ``valid`` leaves no setting of a space; none for a slice of it."""
     if not is_group(space) or not has_valid(space) or number_of_settings(space):
         return
-    refused = layout_of(space).product.size if is_open(space) else 1  # 0: a group refuses its own
+    refused = layout_of(space).product.size if is_open(space) else 1  # 0: a group refuses all
     what = {0: "all settings of a group", 1: "the only setting"}.get(
         refused, f"all {counted(refused, 'setting')}"
     )

@@ -1,4 +1,4 @@
-"""What identifies a setting, and the code that ran it.
+"""Identifies settings, and the code that ran them.
 
 `digests` turns contents into digests, and digests into keys and seeds. `code` has the fingerprint
 of code, its parts, and the differences between two of them. `source_texts` keeps the text of your

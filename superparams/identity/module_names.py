@@ -77,7 +77,7 @@ def is_fileless(name: str | None) -> bool:
 
 
 def _name_at(path: str, outside_experiments: str | None = None) -> str:
-    """The name of the module at `path`; by default as its packages give it.
+    """The name of the module at `path`; by default the name in its packages.
 
     Args:
         path: The file.
@@ -121,8 +121,8 @@ def class_name(cls: type[Any]) -> str:
 def object_name(value: object) -> str | None:
     """The name of an importable function or class, or None.
 
-    There is none for a lambda, for what is made inside a function, and for a name to which the
-    module binds something else, since two things must not share one name.
+    A lambda has no such name, nor has an object that is created inside a function, nor an object
+    whose name means something else in its module, since two objects must not share a name.
     """
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if isinstance(value, types.BuiltinFunctionType) and module is None:
@@ -139,7 +139,7 @@ def object_name(value: object) -> str | None:
 
 def _is_bound(value: object, module: str, qualname: str) -> bool:
     if module == "builtins" and isinstance(value, type):
-        return True  # NoneType and the like have this module, which does not bind them
+        return True  # NoneType and such types name this module, which does not define them
     bound: Any = sys.modules.get(module)
     for part in qualname.split("."):
         bound = getattr(bound, part, None)

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from pathlib import Path  # imported where it is used, since `import superparams` loads this
+    from pathlib import Path  # imported on use, since `import superparams` loads this module
 
 __all__ = [
     "INSTALLED",
@@ -90,8 +90,8 @@ _texts: dict[str, LoadedText] = {}  # by the resolved path of the file
 # The resolved path of each `__file__` at the import, since a link may change later. It is empty for
 # modules that are not the user's.
 _paths: dict[str, str] = {}
-# Modules that are not the user's, by the names in `sys.modules`: most of all, so looking at each of
-# them again would take a millisecond, and several in a fork, which copies what is looked at.
+# Modules that are not the user's, by the names in `sys.modules`. Most modules are here: checking
+# them again would take a millisecond, and several in a fork, which copies the memory that it reads.
 _others: dict[str, ModuleType] = {}
 _n_checked: list[int] = [0]  # the number of loaded modules when all of them were last checked
 
@@ -108,7 +108,7 @@ def keep_texts(name: str | None = None) -> None:
     n_new = len(sys.modules) - _n_checked[0]
     if name is None or n_new < 0:
         modules = list(sys.modules.copy().items())
-    else:  # the newest come last
+    else:  # the newest modules come last
         modules = list(itertools.islice(reversed(sys.modules.items()), n_new))[::-1]
         modules += [(name, sys.modules[name])] if name in sys.modules else []
     _n_checked[0] += n_new
@@ -148,7 +148,7 @@ def is_loaded_or_on_disk(path: Path) -> bool:
 
 
 def resolved_file(file: str) -> str:
-    """The resolved path of the `__file__` of a module, as it was when the module was imported."""
+    """The resolved path of the `__file__` of a module at the time of its import."""
     return _paths.get(file) or os.path.realpath(file)
 
 
@@ -240,7 +240,7 @@ def _keep_text(module: ModuleType, imported_as: str) -> None:
         _others[imported_as] = module
         return
     old, spec = _texts.get(path), names.get("__spec__")
-    if old is not None and old.spec is not spec:  # reloaded: a link may lead elsewhere now
+    if old is not None and old.spec is not spec:  # reloaded: a link may have another target now
         path = _paths[file] = _own_path(file)
         old = _texts.get(path)
     if old is None or _is_replaced(old, module, spec):
@@ -250,7 +250,7 @@ def _keep_text(module: ModuleType, imported_as: str) -> None:
 
 
 def _is_replaced(old: LoadedText, module: ModuleType, spec: object) -> bool:
-    """Whether the module was reloaded, or another one has taken its place."""
+    """Whether the module was reloaded, or replaced by another module."""
     if old.module is module:
         return old.spec is not spec
     # A script can be loaded twice, as `__main__` and by its name: the first one counts.
@@ -258,7 +258,7 @@ def _is_replaced(old: LoadedText, module: ModuleType, spec: object) -> bool:
 
 
 def _own_path(file: str) -> str:
-    """The resolved path of a file of the user; empty for a file of others."""
+    """The resolved path of a file of the user; empty for other files."""
     if not file.endswith(".py"):
         return ""
     if file.startswith(_UNRESOLVED_STDLIB) and "-packages" not in file:

@@ -2,7 +2,8 @@
 
 `Random`, `Sobol` and `Evolution` are strategies. So are `TPE`, `GP`, `CMAES`, `NSGA2` and `Optuna`,
 which need the extra `optuna`. `Strategy` is the protocol of one of your own. `trials` asks a
-strategy and tells it what came out, in an order that does not depend on which setting is quicker.
+strategy for points and tells it the outcomes, in an order that does not depend on which setting is
+quicker.
 
 `ASHA`, `Hyperband`, `Median`, `Threshold` and `Patience` are stoppers. `Stopper` is the protocol of
 one of your own. `stop_decisions` asks a stopper in an order that does not depend on which setting

@@ -25,8 +25,7 @@ class ASHA(GoalStopper):
     Attributes:
         min_resource: The resource at the first rung.
         reduction_factor: With 3, a third of the settings goes on at each rung; 2 or more.
-        max_resource: Rungs lie below this; a setting that comes so far may finish. None for no
-            limit.
+        max_resource: Rungs lie below this; a setting that reaches it may finish. None for no limit.
     """
 
     min_resource: float = 1
@@ -43,7 +42,7 @@ class ASHA(GoalStopper):
             self._above("max_resource", self.min_resource, remedy)
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
-        """The highest rung that the last step has reached; None if it is no new one."""
+        """The highest rung that the last step has reached; None if it is not a new rung."""
         rung = self._rung_at(self.amount(steps))
         before = -1 if len(steps) == 1 else self._rung_at(self.amount(steps, 1))
         return Reached(rung, self.score(steps[-1])) if rung > before else None

@@ -35,10 +35,10 @@ class Evolution(GoalStrategy):
     Source: Real et al., Regularized Evolution for Image Classifier Architecture Search, AAAI 2019.
 
     Attributes:
-        population: So many of the last points may have descendants.
-        sample_size: So many of them compete to be the parent.
+        population: The number of newest points that may have descendants.
+        sample_size: The number of these points that compete to be the parent.
         mutation: How far a number moves, as a share of its range: a standard deviation.
-        random_share: The share of points that are drawn at random even later.
+        random_share: The share of later points that are drawn at random.
     """
 
     population: int = 20
@@ -69,7 +69,7 @@ class Evolution(GoalStrategy):
         before, n_refused = self._asked
         attempt = n_refused + 1 if before == trial else 0
         self._asked = trial, attempt
-        # Each trial has numbers of its own, so that none depends on how many others took.
+        # Each trial has its own random numbers, which do not depend on other trials.
         generator = random.Random(f"{self._seed} {trial} {attempt}")
         is_new = trial < self.population and len(self._alive) < self.population
         if is_new or not self._alive or generator.random() < self.random_share:
@@ -79,7 +79,7 @@ class Evolution(GoalStrategy):
         return self._mutated(parent.point, generator)
 
     def tell(self, trial: int, outcome: TrialOutcome) -> None:
-        """Take a point into the population, which the oldest one leaves."""
+        """Add a point to the population, and remove the oldest point."""
         if outcome.status != "refused":
             self._alive.append(outcome)
 
@@ -101,7 +101,7 @@ class Evolution(GoalStrategy):
         return self._space.made(value)
 
     def _moved(self, dimension: SearchDimension, x: Any, generator: random.Random) -> Any:
-        """Another value of a dimension, near to `x` where there is an order."""
+        """Another value of a dimension, near to `x` if values have an order."""
         if isinstance(dimension, Categories | ConditionalChoice):
             other = generator.randrange(dimension.size - 1)
             return other + (other >= x)
@@ -115,7 +115,7 @@ class Evolution(GoalStrategy):
 
 
 def _part_of(dimension: NumberRange, x: float) -> float:
-    """How far a number is from the lowest to the highest one, on the scale of the range."""
+    """The position of a number between both ends of the range, from 0 to 1, on its scale."""
     low, high = dimension.low, dimension.high
     if dimension.log:
         low, high, x = math.log(low), math.log(high), math.log(x)
@@ -123,7 +123,7 @@ def _part_of(dimension: NumberRange, x: float) -> float:
 
 
 def _reflected(part: float) -> float:
-    """A number from 0 to 1, where what went beyond an end comes back."""
+    """A number from 0 to 1: numbers beyond an end are reflected at this end."""
     part = abs(part) % 2.0
     return 2.0 - part if part > 1.0 else part
 

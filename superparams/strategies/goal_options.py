@@ -27,7 +27,7 @@ class GoalOptions:
         __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def for_goal(self, goal: Goal | None, of: str) -> Self:
-        """The same object if it names a goal itself, else one with the goal of an experiment.
+        """The same object if it names a goal itself, else a copy with the goal of an experiment.
 
         Args:
             goal: The goal of the experiment; None if it has none.
@@ -42,8 +42,9 @@ class GoalOptions:
         if goal is None:
             name = type(self).__name__
             raise StrategyError(
-                f"{name}() does not say what is to be large or small, and {of} has no goal: give "
-                f'{name}(maximize="accuracy"), or write goal = maximize("accuracy") into {of}'
+                f"{name}() does not say which result to maximize or minimize, and {of} has no "
+                f'goal: give {name}(maximize="accuracy"), or write goal = maximize("accuracy") '
+                f"into {of}"
             )
         name = "maximize" if goal.mode == "max" else "minimize"
         return cast("Self", replace(options, **{name: goal.column}))

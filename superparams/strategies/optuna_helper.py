@@ -1,8 +1,8 @@
 """Asks samplers of Optuna for points, in a process of its own: ``python -m`` of this module.
 
-This is the only module that imports Optuna. The driver starts it and sends what happened in a
-search, as plain data; the answer is a point. The driver can send everything again, so this process
-may be killed at any time. It ends with the driver, and when it was not asked for a while.
+This is the only module that imports Optuna. The driver starts it and sends the events of a search,
+as plain data; the answer is a point. The driver can send everything again, so this process may be
+killed at any time. It ends with the driver, and after some time without a request.
 """
 
 from __future__ import annotations
@@ -137,11 +137,11 @@ class _Watch:
         threading.Thread(target=self._look, daemon=True).start()
 
     def rest(self) -> None:
-        """Nothing is to do from now on."""
+        """Note that this process is idle now."""
         self._rests_since = time.monotonic()
 
     def work(self) -> None:
-        """Something is to do."""
+        """Note that this process is busy now."""
         self._rests_since = None
 
     def _look(self) -> None:
@@ -157,16 +157,16 @@ class _Watch:
 
 
 class _MemorylessSearch:
-    """A search whose sampler is made anew for each point, with random numbers of its own.
+    """A search with a new sampler for each point, which has its own random numbers.
 
-    So a point depends only on the outcomes that were told and on the trials that still run.
+    So a point depends only on the known outcomes and on the trials that still run.
     """
 
     def __init__(self, start: SearchStart) -> None:
         import optuna
 
         class Listed(optuna.storages.InMemoryStorage):
-            """Storage whose trials are those of a list."""
+            """An Optuna storage that takes its trials from a list."""
 
             trials: list[FrozenTrial] = []
 
@@ -178,7 +178,7 @@ class _MemorylessSearch:
                 return [trial for trial in self.trials if trial.state in states]
 
             def set_trial_system_attr(self, trial_id: int, key: str, value: object) -> None:
-                """What a sampler notes of the point that it makes: nobody else reads it."""
+                """Ignore notes of a sampler on its points, which nothing reads."""
 
         self._start = start
         self._storage = Listed()
@@ -186,7 +186,7 @@ class _MemorylessSearch:
         self._storage.create_new_study(directions, _STUDY)
         self._distributions = _distributions(start)
         self._n_told = 0
-        self._scored: list[FrozenTrial] = []  # those that were told, in order
+        self._scored: list[FrozenTrial] = []  # the trials with an outcome, in order
         self._without_score: list[FrozenTrial] = []
         self._pending: dict[int, SearchPoint] = {}
         self._has_conditions = _has_conditions(start)
@@ -244,7 +244,7 @@ class _MemorylessSearch:
         return self._start.space.made(value)
 
     def _score_failures(self) -> None:
-        """Failures before the first score count as the worst one, as later failures do."""
+        """Give failures before the first score the worst score, as later failures have it."""
         if self._scored and self._without_score:
             scores = [trial.values for trial in self._scored]
             worst = [min(column) for column in zip(*scores, strict=True)]
@@ -276,7 +276,7 @@ class _MemorylessSearch:
 
 
 class _ReplayedSearch:
-    """A search of one sampler that keeps notes of its own in a study: it is replayed from 0."""
+    """A search with one sampler, which keeps state in a study, so it is replayed from trial 0."""
 
     def __init__(self, start: SearchStart) -> None:
         import optuna

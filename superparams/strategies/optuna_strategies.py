@@ -26,8 +26,8 @@ class SamplerStrategy(GoalStrategy):
     """A strategy whose points come from a sampler of Optuna, in a process of its own.
 
     Random points come first, until `startup` trials have a score. The process proposes the later
-    ones. It may be killed at any time: another one is then told what happened so far, and proposes
-    the same points.
+    ones. It may be killed at any time: a new process then gets all events so far, and proposes the
+    same points.
 
     Attributes:
         startup: How many trials have a score before the sampler proposes points.
@@ -35,7 +35,7 @@ class SamplerStrategy(GoalStrategy):
 
     startup: int = 10
 
-    # Whether a point depends on outcomes and pending points alone, and on no earlier call.
+    # Whether a point depends only on outcomes and pending points, not on earlier calls.
     is_memoryless: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("optuna",)
     least_startup: ClassVar[int] = 1
@@ -67,7 +67,7 @@ class SamplerStrategy(GoalStrategy):
 
     @property
     def sampler_options(self) -> Mapping[str, Any]:
-        """What the sampler is made with, beside its seed."""
+        """The arguments of the sampler, without its seed."""
         return _NO_OPTIONS
 
     @property
@@ -81,7 +81,7 @@ class SamplerStrategy(GoalStrategy):
         return self._process.pid
 
     def start_ahead(self) -> None:
-        """Start the process for a search that begins soon; `end_unused` ends it if none does."""
+        """Start the process for a search that begins soon; `end_unused` ends an unused one."""
         from superparams.strategies.sampler_process import start_spare
 
         start_spare()
@@ -127,10 +127,10 @@ class SamplerStrategy(GoalStrategy):
 
         Args:
             trial: The next trial.
-            point: What was proposed when the search was told the same.
+            point: The proposal of this trial after the same outcomes, in an earlier run.
 
         Returns:
-            Whether it is taken; if not, `ask` has to make the point again.
+            Whether the point was taken; if not, `ask` has to compute it again.
         """
         if self.is_memoryless:
             self._process.add(FixedPoint(trial, point))
@@ -141,7 +141,7 @@ class SamplerStrategy(GoalStrategy):
         scores = tuple(outcome.scores) or (outcome.score,)
         self._process.add(TrialEnd(trial, dict(outcome.point), scores))
         self._n_scored += outcome.count > 0
-        is_over = outcome.status != "refused"  # otherwise the same trial is asked for again
+        is_over = outcome.status != "refused"  # otherwise the same trial is requested again
         if is_over and self.trials is not None and trial >= self.trials - 1:
             self.close()
 
@@ -151,7 +151,7 @@ class SamplerStrategy(GoalStrategy):
 
     @property
     def _is_starting(self) -> bool:
-        """Whether the next point is a random one."""
+        """Whether the next point is random."""
         return self._n_scored < self.n_random
 
 
@@ -165,7 +165,7 @@ class TPE(SamplerStrategy):
     Tree-Structured Parzen Estimator, arXiv:2304.11127. By Optuna's TPESampler.
 
     Attributes:
-        multivariate: Whether fields are chosen together, so that what goes well together counts.
+        multivariate: Whether all fields are chosen together, so that their combinations count.
     """
 
     multivariate: bool = True
@@ -219,10 +219,10 @@ class CMAES(SamplerStrategy):
     Texts, and fields of alternatives, are chosen at random.
 
     Source: Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772. By Optuna's
-    CmaEsSampler, which is changed such that trials that run at once are not wasted.
+    CmaEsSampler, changed so that the outcomes of all parallel trials count.
 
     Attributes:
-        startup: So many trials have a score before the sampler proposes points; it needs none.
+        startup: How many trials have a score before the sampler proposes points; 0 is possible.
         population: How many trials make a generation; None for a number that follows from the
             number of fields.
     """
@@ -297,7 +297,7 @@ class Optuna(SamplerStrategy):
 
     Attributes:
         sampler: The name of a sampler in ``optuna.samplers``, or a class of an installed package.
-        options: What it is made with, beside ``seed``.
+        options: Its arguments, without ``seed``.
     """
 
     sampler: Any = field(default=None, kw_only=False)

@@ -33,14 +33,14 @@ def numbers_of(space: SearchSpace) -> list[str]:
 def population_of(n_numbers: int) -> int:
     """How many trials make a generation: three quarters of Hansen's rule, 4 at least.
 
-    A sampler knows outcomes some trials late, and smaller generations make up for that. On bbob in
-    five dimensions, with 8 trials at once, the regret after 100 trials was 4 to 7 % smaller.
+    A sampler learns outcomes some trials late, and smaller generations compensate for that. On bbob
+    in five dimensions, with 8 trials at once, the regret after 100 trials was 4 to 7 % smaller.
     """
     return max(4, (4 + math.floor(3 * math.log(max(1, n_numbers)))) * 3 // 4)
 
 
 def parallel_cmaes(base: type[Any], numbers: Mapping[str, object], population: int) -> type[Any]:
-    """The class of a sampler that is asked by one process, from trial 0 on.
+    """The class of a sampler for one process, which asks it for all trials from 0 on.
 
     Args:
         base: The sampler of Optuna. If it lacks a method that is changed here, as in a later

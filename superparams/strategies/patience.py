@@ -16,7 +16,7 @@ class Patience(GoalStopper):
 
     Attributes:
         patience: The number of steps without a better value after which a setting stops.
-        min_delta: The difference to the best value before that makes a value a better one.
+        min_delta: A value counts as better if it exceeds the best value so far by more than this.
         warmup: The resource up to which nothing is stopped.
     """
 

@@ -28,7 +28,7 @@ class Random(GoalStrategy):
     draws: ClassVar[str] = "sample"  # the method of a space that draws the same points
 
     def for_goal(self, goal: Goal | None, of: str) -> Self:
-        """The same strategy with the goal of an experiment, if there is one."""
+        """The same strategy with the goal of an experiment, if that has a goal."""
         return super().for_goal(goal, of) if goal is not None else self
 
     def begin(self, space: SearchSpace, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""What the driver sends to the process that asks a sampler, and what may come back: plain data."""
+"""Messages between the driver and the process that asks a sampler: plain data."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class SearchStart:
 
     Attributes:
         sampler: The name of a sampler of Optuna, or the class of another one.
-        options: What the sampler is made with.
-        space: What it chooses from.
-        seed: Of the search.
-        n_goals: How many scores an outcome has.
+        options: The arguments of the sampler.
+        space: The space of points.
+        seed: The seed of the search.
+        n_goals: The number of scores of an outcome.
         is_memoryless: Whether each point has a sampler of its own, see `optuna_helper`.
     """
 
@@ -33,7 +33,7 @@ class SearchStart:
 
 
 class PointRequest(NamedTuple):
-    """A point is asked for; `attempt` counts the points of the trial that were refused."""
+    """A request for a point; `attempt` counts the refused points of the trial."""
 
     trial: int
     attempt: int
@@ -47,7 +47,7 @@ class FixedPoint(NamedTuple):
 
 
 class TrialEnd(NamedTuple):
-    """The outcome of a trial: its scores, of which larger ones are better."""
+    """The outcome of a trial: its scores; larger scores are better."""
 
     trial: int
     point: SearchPoint
@@ -55,7 +55,7 @@ class TrialEnd(NamedTuple):
 
 
 class SamplerProblem(NamedTuple):
-    """Why there is no point."""
+    """The reason why there is no point."""
 
     text: str
     traceback: str

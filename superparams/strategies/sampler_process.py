@@ -30,10 +30,10 @@ from superparams.strategies.sampler_events import (
 
 __all__ = ["SamplerProcess", "end_spare", "start_spare"]
 
-MOST_DEATHS: Final = 5  # in a row without an answer
+MOST_DEATHS: Final = 5  # deaths in a row without an answer
 _HELPER: Final = "superparams.strategies.optuna_helper"
 _HEAD: Final = struct.Struct("<Q")
-_LAST: Final = 2000  # characters of what a process printed that are shown
+_LAST: Final = 2000  # characters of the output of a process that are shown
 _MOST_AT_ONCE: Final = 1 << 16
 
 
@@ -41,7 +41,7 @@ class SamplerProcess:
     """Asks a sampler in a process of its own.
 
     Args:
-        start: What the search begins with.
+        start: The first event of the search.
         replays_requests: Whether points depend on earlier requests, which are sent again, too.
     """
 
@@ -56,7 +56,7 @@ class SamplerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process now."""
+        """The id of the present process."""
         return None if self._process is None else self._process.pid
 
     def add(self, event: Event) -> None:
@@ -84,7 +84,7 @@ class SamplerProcess:
         return answer
 
     def close(self) -> None:
-        """End the process. The next request starts another one; a request that waits now fails.
+        """End the process. The next request starts a new one; a request that waits now fails.
 
         Any thread may call this.
         """
@@ -116,7 +116,7 @@ class SamplerProcess:
         return self._process
 
     def _count_death(self) -> None:
-        """Count a process that has died; an error if that happens again and again."""
+        """Count a process that has died; raises an error after too many deaths in a row."""
         printed = "" if self._process is None else self._process.printed()
         self._end()
         self._n_deaths += 1
@@ -137,7 +137,7 @@ class _Process:
         around = Path(__file__).resolve().parents[2]  # the folder that the package is in
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        # `-m` lets it import from its working directory: there is nothing of the user.
+        # With `-m`, it imports from its working directory, which has no code of the user.
         self._popen = subprocess.Popen(
             [sys.executable, "-m", _HELPER],
             cwd=around,
@@ -167,7 +167,7 @@ class _Process:
         return pickle.loads(self._read(size))
 
     def printed(self) -> str:
-        """What it has printed."""
+        """The output of the process."""
         self._errors.seek(0)
         return self._errors.read().decode("utf-8", "replace")
 

@@ -22,14 +22,15 @@ Decision = tuple[int, bool]  # the index of a setting that waits, and whether it
 
 
 class _Setting:
-    """What is known of a setting that has begun.
+    """The state of a setting that has begun.
 
     Attributes:
-        steps: The steps of its attempt that runs.
+        steps: The steps of its running attempt.
         scores: Its scores, by rung, in ascending order.
         highest: The highest of these rungs; -1 for none.
         is_over: Whether it will reach no further rung.
-        is_lost: Whether an attempt failed: then it counts as the worst at further rungs.
+        is_lost: Whether an attempt failed, so that the setting counts as the worst at further
+            rungs.
     """
 
     __slots__ = ("highest", "is_lost", "is_over", "scores", "steps")
@@ -42,7 +43,7 @@ class _Setting:
         self.is_lost = False
 
     def note(self, reached: Reached) -> None:
-        """Keep the score at a new rung; further attempts do not change what others have seen."""
+        """Keep the score at a new rung; later attempts do not change scores that others used."""
         if reached.rung is not None and reached.rung > self.highest and not self.is_lost:
             self.scores[reached.rung] = reached.score
             self.highest = reached.rung
@@ -55,8 +56,8 @@ class StopDecisions:
         stopper: The stopper, which decides.
         indices: The settings of this run, as ascending ranges; more may follow by `add`.
         finished: Settings that ended in earlier runs: the index and the steps of each.
-        lost: The same for settings whose attempt failed there (see `lost`), and that do not run
-            again.
+        lost: The same for settings whose attempt failed in an earlier run, and that do not run
+            again; see the method `lost`.
     """
 
     def __init__(
@@ -72,10 +73,10 @@ class StopDecisions:
         self._group = getattr(stopper, "group", None)
         self._reads: Callable[[Row], bool] = getattr(stopper, "reads", _every)
         self._n_read = 0
-        self._columns: dict[str, None] | None = None  # of the first step that did not count
+        self._columns: dict[str, None] | None = None  # columns of the first step that did not count
         self._settings: dict[int, _Setting] = {}
         self._held: list[int] = []  # in ascending order
-        self._reached: dict[int, Reached] = {}  # where each of these waits
+        self._reached: dict[int, Reached] = {}  # the rung at which each of these waits
         self._frontiers: dict[tuple[Any, int], _Frontier] = {}
         self._indices: dict[Any, list[int]] = {}  # by group, in ascending order
         self._groups: dict[int, Any] = {}
@@ -97,7 +98,7 @@ class StopDecisions:
 
         Returns:
             The decisions that can be made now, for this setting and for others that have waited.
-            If there is none for this setting, it goes on waiting.
+            If there is none for this setting, it continues to wait.
         """
         if not self._reads(row):
             if self._columns is None:
@@ -139,7 +140,7 @@ class StopDecisions:
         return self._left(index, setting)
 
     def restarted(self, index: int) -> None:
-        """Take note that a setting begins again: its steps so far are to come again."""
+        """Note that a setting begins again, and will repeat its steps."""
         self._forget_steps(index, self._begun(index))
 
     @property
@@ -155,7 +156,7 @@ class StopDecisions:
             f"reads; the first step has {columns}"
         ]
 
-    # ---- inside
+    # ---- private
 
     def _left(self, index: int, setting: _Setting) -> list[Decision]:
         self._forget_steps(index, setting)
@@ -191,7 +192,7 @@ class StopDecisions:
         return index, bool(goes_on)
 
     def _checked(self, reached: Reached | None) -> Reached | None:
-        """What `reached` of a stopper returned.
+        """Check the result of the method `reached` of a stopper.
 
         Raises:
             StrategyError: When it is no `Reached`, or its rung is no number.
@@ -207,7 +208,7 @@ class StopDecisions:
         )
 
     def _others(self, index: int, reached: Reached) -> Sequence[Any] | None:
-        """The scores of the settings before this one; None while one of them may still come."""
+        """The scores of the settings before this one; None while another score may still come."""
         assert reached.rung is not None
         group = self._groups[index]
         indices = self._indices[group]
@@ -221,13 +222,13 @@ class StopDecisions:
         return [score for score in scores if score is not _NONE]
 
     def _advance(self, frontier: _Frontier, indices: list[int], rung: int, end: int) -> bool:
-        """Add the settings that have reached a rung; whether all before `end` reached or missed it.
+        """Add settings that have reached a rung; returns whether all before `end` are decided.
 
         Args:
-            frontier: The settings at the rung, which this adds to.
+            frontier: The settings at the rung; new ones are added to it.
             indices: The settings of the group.
             rung: The rung.
-            end: Where to stop in `indices`.
+            end: The position in `indices` at which to stop.
         """
         while frontier.n_passed < end:
             index = indices[frontier.n_passed]
@@ -241,7 +242,7 @@ class StopDecisions:
         return True
 
     def _score_at(self, index: int, rung: int) -> Any:
-        """The score of a setting at a rung, or at the next one if it jumped over this rung.
+        """The score of a setting at a rung, or at the next rung if it skipped this one.
 
         None if an attempt failed before the rung, `_NONE` if the setting has not reached it.
         """
@@ -250,7 +251,7 @@ class StopDecisions:
             return _NONE
         if rung in setting.scores:
             return setting.scores[rung]
-        if rung < setting.highest:  # it has jumped over this rung
+        if rung < setting.highest:  # it has skipped this rung
             return next(score for other, score in setting.scores.items() if other > rung)
         return None if setting.is_lost else _NONE
 
@@ -281,8 +282,8 @@ class _Frontier:
 
     Attributes:
         n_passed: The number of settings that have reached the rung, or will not.
-        indices: Those that have reached it.
-        scores: Their scores.
+        indices: The settings that have reached it.
+        scores: The scores of these settings.
         ordered: The scores in ascending order; None if some are no numbers.
     """
 

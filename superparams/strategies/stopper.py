@@ -1,4 +1,4 @@
-"""The protocol of a stopper, and what the stoppers of this room share: their goal and resource."""
+"""The protocol of a stopper, and the options that stoppers share: goal and resource."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ _RESULT: Final = "result."
 
 
 class Reached(NamedTuple):
-    """Where a setting is when its stopper is asked.
+    """The progress of a setting when its stopper has to decide.
 
     Attributes:
         rung: A number that grows with the steps of a setting. The setting waits here until all
             earlier settings have reached this rung or have ended. None: it waits for no others.
-        score: What others are compared with; of any type that the stopper understands.
-        own: What the setting itself is judged by, if that is not its score.
+        score: The value for comparisons with other settings, of any type that the stopper
+            understands.
+        own: The value by which the setting itself is judged, if that is not its score.
     """
 
     rung: int | None
@@ -79,7 +80,7 @@ class Scores(Sequence[Any]):
 
     @classmethod
     def of(cls, scores: Sequence[Any]) -> Scores:
-        """These scores."""
+        """The scores in the order of the space."""
         return scores if isinstance(scores, Scores) else cls(scores)
 
 
@@ -87,7 +88,7 @@ class StepList(list[Row]):
     """The steps of an attempt so far, with what has been computed from them.
 
     Attributes:
-        memo: How many of the steps have been folded, and the state after these; see `folded`.
+        memo: The number of folded steps, and the state after them; see `folded`.
     """
 
     memo: tuple[int, Any] = (0, None)
@@ -97,10 +98,10 @@ def folded(steps: Sequence[Row], first: State, add: Callable[[State, Row], State
     """The state after some steps, which `add` takes one after the other.
 
     Args:
-        steps: The steps. Those of a `StepList` are read once, however often this is called: it
-            belongs to one stopper, which folds it in one way.
+        steps: The steps. Each step of a `StepList` is read only once, even if this is called often,
+            since one stopper folds the list always in the same way.
         first: The state before the first step.
-        add: Gives the state after one more step.
+        add: Returns the state after one more step.
     """
     n, state = steps.memo if isinstance(steps, StepList) and steps.memo[0] else (0, first)
     for row in steps[n:]:
@@ -121,8 +122,9 @@ class Stopper(Protocol):
 
     Settings are compared in the order of the space: a setting with those before it, never with
     those that happened to be quicker. So the decisions are the same for any number of workers. An
-    instance must not keep the steps of a run, since later runs use it as well. Its `repr` says
-    which stopper it is: rows that it stopped count as finished for a stopper of the same `repr`.
+    instance must not keep the steps of a run, since later runs use it as well. Its `repr`
+    identifies the stopper: rows that it stopped count as finished for every stopper with the same
+    `repr`.
 
     A stopper may have an attribute `order`: with ``"arrival"``, settings are compared with those
     that came earlier. It may have a method `reads(row)`: then only steps for which that returns
@@ -130,14 +132,14 @@ class Stopper(Protocol):
     """
 
     def reached(self, index: int, steps: Sequence[Row]) -> Reached | None:
-        """Whether something is to be decided after the last of some steps.
+        """Whether to decide about a setting after its last step.
 
         Args:
-            index: The place of the setting in its space.
+            index: The index of the setting in its space.
             steps: The steps of its attempt so far, at least one.
 
         Returns:
-            Where the setting is; None if it goes on without a decision.
+            The progress of the setting; None if it goes on without a decision.
         """
         ...
 
@@ -145,7 +147,7 @@ class Stopper(Protocol):
         """Whether a setting goes on.
 
         Args:
-            reached: Where it is.
+            reached: The progress that `reached` returned.
             others: The scores at the same rung of the settings before it that came so far, in the
                 order of the space. None stands for a setting that failed before this rung.
         """
@@ -157,10 +159,10 @@ class GoalStopper(GoalOptions):
     """A stopper that reads one column of the steps.
 
     Attributes:
-        maximize: The column, if its values are to be large.
-        minimize: The column, if its values are to be small. Without both, the stopper reads the
-            goal of the experiment.
-        resource: The column that says how far a setting is, such as ``"epoch"``. None counts the
+        maximize: The column to maximize.
+        minimize: The column to minimize. Without both, the stopper reads the goal of the
+            experiment.
+        resource: The column with the progress of a setting, such as ``"epoch"``. None counts the
             steps, from 1.
         order: ``"index"``: a setting is compared with those before it in the space, and waits for
             them, so that the same settings are stopped for any number of workers. ``"arrival"``: it
@@ -176,7 +178,7 @@ class GoalStopper(GoalOptions):
         """Check the columns.
 
         Raises:
-            StrategyError: For two goals, and for what is no name of a column.
+            StrategyError: For two goals, and for a value that is no name of a column.
         """
         if self.maximize is not None and self.minimize is not None:
             raise self._refused("minimize", "give maximize= or minimize=, not both")
@@ -193,13 +195,13 @@ class GoalStopper(GoalOptions):
         return self.maximize or self.minimize or ""
 
     def reads(self, row: Row) -> bool:
-        """Whether a step counts: whether it has a number in the column, and in the resource."""
+        """Whether a step counts: it needs a number in the column, and in the resource."""
         if self.resource is not None and number_in(row, self.resource) is None:
             return False
         return number_in(row, self.column) is not None
 
     def score(self, row: Row) -> float | None:
-        """The value of the goal in a step, negated if it is to be small; None without a number."""
+        """The value of the goal in a step, negated to minimize it; None without a number."""
         x = number_in(row, self.column)
         if x is None or math.isnan(x):
             return None
@@ -227,7 +229,8 @@ class GoalStopper(GoalOptions):
 def value_in(row: Row, column: str) -> Any:
     """The value of a row under the dotted name of a column; None if there is none.
 
-    The table calls a result ``result.loss`` where ``loss`` is a parameter; here both names mean it.
+    The table calls a result ``result.loss`` if ``loss`` is a parameter; here both names mean the
+    result.
     """
     x: Any = row.get(column)
     if x is None and "." in column:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AHEAD", "BUDGET", "GoalStrategy", "Strategy", "TrialOutcome", "TrialStatus"]
 
 AHEAD: Final = 8  # trials that may run at once, by default
-# Options that say when a search ends, and nothing else: another budget goes on with the same one.
+# Options that only limit a search: with another budget, the same search goes on.
 BUDGET: Final = ("trials", "seconds", "target", "patience")
 
 TrialStatus = Literal["done", "stopped", "failed", "refused"]
@@ -43,11 +43,11 @@ class TrialOutcome:
 
     Attributes:
         point: The point that was tried.
-        score: The mean of the goal over the repetitions, turned so that a large one is good. After
-            a failure it is the worst score that was told before, or minus infinity if there is
-            none. With several goals, it is that of the first.
+        score: The mean of the goal over the repetitions, negated for a goal to minimize, so that
+            larger is better. After a failure, it is the worst score so far, or minus infinity if
+            there is none. With several goals, it is the score of the first goal.
         scores: The same for each goal.
-        count: How many settings it is the mean of; 0 after a failure.
+        count: The number of settings in the mean; 0 after a failure.
         status: ``"done"``; ``"stopped"`` if a stopper ended a setting early, whose last values
             count; ``"failed"`` if a setting failed or was killed, or has no value of the goal;
             ``"refused"`` if ``valid`` does not keep the point.
@@ -64,11 +64,11 @@ class TrialOutcome:
 class Strategy(Protocol):
     """Proposes points to try.
 
-    Which outcomes a proposal depends on is fixed by its number, never by which settings happened to
-    be quicker: before it is asked for trial i, a strategy is told the outcomes of all trials up to
-    i - `ahead`, in order, and of no others. A strategy must do the same again when it is told the
-    same: a search that was interrupted is resumed by asking again from trial 0. So it draws random
-    numbers only from the seed.
+    The number of a proposal decides which outcomes it depends on, not the speed of settings: before
+    a strategy is asked for trial i, it is told the outcomes of all trials up to i - `ahead`, in
+    order, and no others. A strategy must be deterministic: after the same outcomes it proposes the
+    same points, and it draws random numbers only from the seed. So a search that was interrupted is
+    resumed by asking again from trial 0.
 
     Other attributes are options of the search, if the object has them: `maximize` and `minimize`,
     the names of results (by default the goal of the experiment); `trials`, `seconds`, `target` and
@@ -80,7 +80,7 @@ class Strategy(Protocol):
         """Start a search, and forget what was told before.
 
         Args:
-            space: What to choose values for.
+            space: The dimensions to choose values for.
             seed: Chooses the random numbers.
         """
         ...
@@ -93,8 +93,7 @@ class Strategy(Protocol):
                 are not asked for. The same number comes again if ``valid`` refused the point.
 
         Returns:
-            A value for each dimension by its name, see `SearchSpace`; None if there is nothing
-            more to try.
+            A value for each dimension by its name, see `SearchSpace`; None to end the search.
         """
         ...
 
@@ -114,20 +113,20 @@ class GoalStrategy(GoalOptions):
     """The options of a strategy.
 
     Attributes:
-        maximize: The result that is to be large; several names are several goals.
-        minimize: The result that is to be small. Without both, it is the goal of the experiment.
+        maximize: The result to maximize; several names are several goals.
+        minimize: The result to minimize. Without both, the goal is that of the experiment.
         trials: The search ends after so many trials.
-        seconds: No trial begins after so many seconds. Then the table is not the same every time.
+        seconds: No trial begins after so many seconds. The table then depends on the speed.
         target: The search ends when a trial has reached this value.
-        patience: The search ends when the last so many trials were not better than those before.
+        patience: The search ends after so many trials in a row without a better one.
         seed: Another seed gives other random numbers.
-        ahead: So many trials may run at once: a proposal does not depend on the outcomes of the
-            `ahead` - 1 trials before it. None: proposals depend on no outcome.
+        ahead: The number of trials that may run at once: a proposal does not depend on the outcomes
+            of the `ahead` - 1 trials before it. None: proposals depend on no outcome.
         order: ``"index"``: outcomes are told in the order of the trials, so that the proposals are
             the same for any number of workers. ``"arrival"``: they are told as they come.
         enqueue: Points to try first: settings, or mappings of fields to values.
-        warm: Whether the strategy is told at the start what other runs of the same code have
-            recorded of settings of the space. These outcomes are no trials.
+        warm: Whether the strategy first learns the outcomes that other runs of the same code have
+            recorded for settings of the space. These outcomes are no trials.
     """
 
     maximize: str | Sequence[str] | None = None
@@ -170,13 +169,13 @@ class GoalStrategy(GoalOptions):
 
     @property
     def goals(self) -> list[Goal]:
-        """The goals that it names itself."""
+        """The goals that this object names itself."""
         large = [Goal(column, "max") for column in self._columns("maximize")]
         return large + [Goal(column, "min") for column in self._columns("minimize")]
 
     @property
     def identity(self) -> str:
-        """The strategy as the record of a search names it: without its budget."""
+        """The strategy as text for the record of a search: without its budget."""
         changed = [text for name, text in self._changed().items() if name not in BUDGET]
         return f"{type(self).__name__}({', '.join(changed)})"
 

@@ -1,4 +1,4 @@
-"""Finds strategies and stoppers by name: those of this room, and what installed packages register.
+"""Finds strategies and stoppers by name, also those that installed packages register.
 
 A package registers a class as an entry point of the group ``superparams.strategies`` or
 ``superparams.stoppers``.
@@ -27,7 +27,7 @@ _KINDS: Final = {STRATEGIES: "strategy", STOPPERS: "stopper"}
 
 
 def default_strategy() -> str:
-    """The name of the strategy that is taken if none is given: the best that is installed."""
+    """The name of the default strategy: the best one that is installed."""
     has_optuna = "tpe" in _own(STRATEGIES) and importlib.util.find_spec("optuna") is not None
     return "tpe" if has_optuna else "evolution"
 

@@ -1,4 +1,4 @@
-"""A bound: a setting stops when its value leaves it."""
+"""A bound: a setting stops when its value is beyond it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answers that a search has for its settings, and the records that they come from."""
+"""The answers that a search has for its settings, and the records of these answers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Answer(NamedTuple):
     """The outcome of one setting, as far as a search needs it.
 
     Attributes:
-        status: That of its outcome.
-        values: The value of each goal; None where there is no number.
+        status: The status of its outcome.
+        values: The value of each goal; None if it is no number.
     """
 
     status: str
@@ -45,7 +45,7 @@ class HistoryRow(NamedTuple):
 
 
 class ReplayDiffers(Exception):
-    """A strategy that was told the same as before has proposed another point.
+    """A strategy has proposed another point than before, after the same outcomes.
 
     Attributes:
         trial: The number of the trial.
@@ -61,7 +61,7 @@ class TrialRecords(Protocol):
 
     @property
     def n_recorded(self) -> int:
-        """This search has recorded outcomes of no trial from this number on."""
+        """The number of the first trial without recorded outcomes, as for all later ones."""
         ...
 
     def propose(self, trial: int, point: SearchPoint) -> Sequence[str]:
@@ -88,7 +88,7 @@ class TrialRecords(Protocol):
         ...
 
     def known(self, trial: int, key: str) -> Answer | None:
-        """What other runs of the same code have recorded of a setting."""
+        """The outcome of a setting in other runs of the same code; None without one."""
         ...
 
 
@@ -97,7 +97,7 @@ class Budget:
     """When a search ends, see `GoalStrategy`.
 
     Attributes:
-        elapsed: How many seconds the search has taken until now.
+        elapsed: Returns the seconds that the search has taken so far.
     """
 
     trials: int | None = None
@@ -113,10 +113,10 @@ class Budget:
 
 
 def first_of(scores: Sequence[float]) -> float:
-    """The score that counts; 0 without a goal."""
+    """The score of the first goal; 0 without a goal."""
     return scores[0] if scores else 0.0
 
 
 def turned(x: float, goal: Goal) -> float:
-    """A value of a goal, turned so that a large one is good."""
+    """A value of a goal, negated if the goal is to minimize, so that larger is better."""
     return x if goal.mode == "max" else -x

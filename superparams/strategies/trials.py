@@ -1,4 +1,4 @@
-"""The trials of a search: when a strategy is asked for a trial, and which outcomes it knows then.
+"""The trials of a search: when a strategy is asked for a trial, and which outcomes it has then.
 
 The strategy is asked for trial i when the trials up to i - `ahead` have ended. It has been told
 exactly the outcomes of these, in order. So the proposals are the same for any number of workers and
@@ -34,8 +34,8 @@ from superparams.strategies.trial_records import (
 __all__ = ["NOTHING_MORE", "Trials"]
 
 NOTHING_MORE: Final = "the strategy has nothing more to try"
-MOST_KNOWN: Final = 20  # proposals in a row that cost no run, before a random one is tried
-MOST_ATTEMPTS: Final = 1000  # to propose a point that `valid` keeps, or one that is new
+MOST_KNOWN: Final = 20  # proposals in a row without a run, after which a random point is tried
+MOST_ATTEMPTS: Final = 1000  # attempts to find a point that `valid` keeps, or a new point
 MOST_LISTED: Final = 100_000  # points of a small space that are searched for a new one
 
 
@@ -57,24 +57,24 @@ class Trials:
 
     Args:
         strategy: Proposes points.
-        space: What it chooses from.
-        records: What is known of settings.
-        goals: The results that the strategy is told; at least one.
+        space: The space of points.
+        records: The records of settings.
+        goals: The results that the strategy learns; at least one.
         budget: When the search ends.
         seed: The seed of the strategy.
         ahead: How many trials may run at once.
         order: ``"index"``, or ``"arrival"`` to tell outcomes as they come.
         enqueued: Points to try first.
         history: Outcomes from before the search.
-        points: The points of trials as far as they are recorded and ``valid`` refused none before;
-            a strategy with a method ``take`` gets them instead of being asked.
+        points: The recorded points of the first trials, until ``valid`` has refused a point; a
+            strategy with a method ``take`` gets them instead of a request.
 
     Attributes:
         ending: Why the search has ended; None while it goes on.
-        best: The best trial so far and its score, among those that were told.
+        best: The best trial so far and its score, among the trials that the strategy has learned.
         n_scores: How many outcomes had a value of each goal.
         told_for: The trials that were told just before each trial, if they are told as they come.
-        doing: What the strategy does now, in words.
+        doing: The present activity of the strategy, in words.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Trials:
         self._arrived: list[int] = []
         self._first_of: dict[str, int] = {}  # the index of the first setting with a key
         self._waiting: dict[int, list[int]] = {}  # later settings with the same key
-        self._n_known = 0  # proposals in a row that cost no run
+        self._n_known = 0  # proposals in a row without a run
         self._worst = [-math.inf] * len(goals)
         self.n_scores = 0
         self.told_for: dict[int, list[int]] = {}
@@ -116,7 +116,7 @@ class Trials:
         for number, row in enumerate(rows, -len(rows)):
             self._tell(number, self._outcome(row.point, row.answers))
 
-    # ---- what the run asks
+    # ---- the interface for the run
 
     @property
     def n_trials(self) -> int:
@@ -125,7 +125,7 @@ class Trials:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no outcome is waited for."""
+        """Whether the search waits for no outcome."""
         return all(trial.is_complete for trial in self._trials[self._n_complete :])
 
     @property
@@ -150,8 +150,9 @@ class Trials:
             The indices of settings to run, in ascending order.
 
         Raises:
-            ReplayDiffers: When a proposal is not the one that this search has recorded.
-            StrategyError: When the strategy raises an error, or proposes what is no point.
+            ReplayDiffers: When a proposal differs from the recorded one of this search.
+            StrategyError: When the strategy raises an error, or proposes something that is no
+                point.
         """
         todo: list[int] = []
         while self.ending is None and self._may_ask():
@@ -185,7 +186,7 @@ class Trials:
         return self._n_complete > trial - self._ahead
 
     def _tell_before(self, trial: int | None) -> None:
-        """Tell the outcomes that may be known when a trial is asked for; None: all outcomes."""
+        """Tell the strategy the outcomes that it may know before a trial; None: all outcomes."""
         if self._order == "arrival":
             ready = self._arrived_before(trial)
         else:
@@ -200,7 +201,7 @@ class Trials:
             self._tell(number, outcome)
 
     def _arrived_before(self, trial: int | None) -> list[int]:
-        """The trials to tell now: new ones, or in a replay those that were told at this trial."""
+        """The trials to tell now: new ones, or in a replay those that were told here before."""
         told_trials = set(self._told)
         new = [number for number in self._arrived if number not in told_trials]
         recorded = None if trial is None else self._records.told_before(trial)
@@ -254,7 +255,7 @@ class Trials:
         )
 
     def _recorded(self, trial: int) -> dict[str, Any] | None:
-        """The recorded point of a trial, so that a strategy need not make it again.
+        """The recorded point of a trial, so that a strategy need not compute it again.
 
         None for the last trials: these show whether the strategy still proposes the same points.
         """
@@ -287,7 +288,7 @@ class Trials:
         )
 
     def _begin(self, trial: int, point: SearchPoint) -> list[int]:
-        """Take a trial, and return the settings to run."""
+        """Note a trial, and return the settings to run."""
         keys = self._records.propose(trial, point)
         answers: list[Answer | None] = [None] * len(keys)
         new_trial = _Trial(point, keys, answers)

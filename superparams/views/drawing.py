@@ -36,7 +36,6 @@ __all__ = [
     "set_scale",
 ]
 
-MOST_LABELS: Final = 12  # in a legend
 MOST_CELLS: Final = 64  # cells of a heat map up to which values are written
 CROWDED: Final = 6  # labels below an axis; more labels are turned
 COLORS: Final = "viridis"

@@ -366,7 +366,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (Size, "(1)", "it needs 2 parts, not 1"),
     (set[list[int]], "{[1]}", "takes set[list[int]]"),
     (dict[str, int], "{a}", "'a' in it is no key: value; write x={a:1}, or x={a:1},{b:2}"),
-    (dict[str, int], "{a: 1, a: 2}", "'a' stands in it twice"),
+    (dict[str, int], "{a: 1, a: 2}", "'a' is in it twice"),
     (dict[str, int], "{a: x}", "'x' in it is no int"),
     (dict[list[int], int], "{[1]: 1}", "[1] cannot be a key"),
     (Options, "{a: 1}", "the key 'b' is missing"),
@@ -380,7 +380,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (Any, "1e999", "too large"),
     (Any, "[" * 100 + "]" * 100, "it is nested too deeply"),
     (Any, "[" * 100_000, "[ must be closed by ]"),
-    (Even, "3", "Even does not take it: RuntimeError('odd')"),
+    (Even, "3", "Even does not accept it: RuntimeError('odd')"),
     (Seed, "x", "takes Seed, not 'x'"),
     (Clamped, "9", "it does not fit into Clamped"),
     # what no text is a value of

@@ -333,7 +333,7 @@ def test_what_can_be_saved(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for what in ("self", "method"):
         assert "Saves.save(): a setting of Saves is part of" in errors[what]
         assert "no object or method that refers to self" in errors[what]
-    assert "Group is part of what is to be saved, and it has a secret" in errors["group"]
+    assert "contains Group, which has a secret" in errors["group"]
     assert "state_dict()" in errors["lock"]
     assert "lock" in errors["lock"]
 

@@ -28,7 +28,7 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for: a run needs only what annotations mean."""
+    """Load a submodule on first use: a run needs only `annotations`."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -24,7 +24,7 @@ NUMBERS: Final[Mapping[str, Any]] = {
 
 
 class Scope:
-    """What names and type variables mean in the annotations of one class."""
+    """The meaning of names and type variables in the annotations of one class."""
 
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
@@ -33,7 +33,7 @@ class Scope:
     def plain(self, annotation: object) -> Any:
         """An annotation without text, aliases, ``Annotated``, ``NewType`` and type variables.
 
-        Its arguments (the ``T`` of ``list[T]``) stay as they are. So does a text without meaning.
+        Its arguments (the ``T`` of ``list[T]``) are unchanged, and so is a text without meaning.
         """
         for _ in range(DEEPEST):
             step = self._unwrapped(annotation)
@@ -43,7 +43,7 @@ class Scope:
         return annotation
 
     def looked_up(self, annotation: Any) -> Any:
-        """An annotation, or what it means if it is a text whose names are defined by now."""
+        """An annotation; for a text, the object that it means if its names are defined by now."""
         text = getattr(cast("object", annotation), "__forward_arg__", annotation)
         if not isinstance(text, str):
             return annotation
@@ -106,7 +106,7 @@ def typing_parameters(x: object) -> tuple[Any, ...]:
 
 
 def parts(annotation: object, plain: Callable[[Any], Any]) -> list[Any]:
-    """The members of a union and of unions in it, each made `plain`; of others, themselves."""
+    """The members of a union and of unions in it, each `plain`; or the annotation itself."""
     members: list[Any] = []
     visited: list[Any] = []  # an alias may contain itself
     todo = [annotation]

@@ -26,7 +26,7 @@ SET_CALL: Final = re.compile(r"(?:frozenset|set)\((.*)\)", re.DOTALL)
 def container(
     cls: type[Any], inner: Sequence[object], text: str, item: Item
 ) -> ScalarReading | None:
-    """A list, tuple, set or dict from its text; None for a class that is none of them.
+    """A list, tuple, set or dict from its text; None for another class.
 
     Args:
         cls: The class, or the abstract one of `collections.abc`.
@@ -69,7 +69,7 @@ def _concrete(cls: type[Any]) -> type[Any]:
 
 
 def _parts(text: str, brackets: str) -> tuple[list[str], int]:
-    """The parts, and the doubt: only the first of `brackets` is the usual one."""
+    """The parts, and the doubt: only the first kind of `brackets` is the usual one."""
     parts = between_brackets(text, brackets)
     if parts is None:
         raise Unreadable
@@ -149,7 +149,7 @@ def _joined_pairs(
     for key, x in pairs:
         try:
             if key.value in entries:
-                raise Unreadable(f"{shorten(key.value)} stands in it twice")
+                raise Unreadable(f"{shorten(key.value)} is in it twice")
             entries[key.value] = x.value
         except TypeError:
             raise Unreadable(f"{shorten(key.value)} cannot be a key") from None

@@ -15,7 +15,7 @@ PLAIN: Final = (bool, int, float, str, bytes, type(None))
 
 
 def name_of_option(option: object) -> str:
-    """How one writes an option of a ``Literal`` or a member of an enum."""
+    """The text of an option of a ``Literal`` or of a member of an enum."""
     if isinstance(option, str) and not isinstance(option, enum.Enum):
         return quoted(option)
     return str(option.name) if isinstance(option, enum.Enum) else str(option)
@@ -92,7 +92,7 @@ def _joined(cls: type[enum.Flag], names: Sequence[str]) -> Any:
 
 
 def _only(candidates: Iterable[object]) -> Any:
-    """The only one.
+    """The only candidate.
 
     Raises:
         Unreadable: When there is none, or several.

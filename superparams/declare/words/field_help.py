@@ -26,19 +26,19 @@ from superparams.space.ranges import Range
 __all__ = ["Described", "describe"]
 
 Docs = dict[type[Any], dict[str, str]]
-MOST_SHOWN: Final = 12  # points of an axis, defaults of alternatives
-MOST_GROUPS: Final = 50  # whose fields are shown for one field
+MOST_SHOWN: Final = 12  # points of an axis, and defaults of alternatives, that are shown
+MOST_GROUPS: Final = 50  # groups whose fields are shown for one field
 
 
 @dataclass(frozen=True)
 class Described:
-    """One field, as help shows it.
+    """The help for one field.
 
     Attributes:
         name: The name; dotted if it is a field of a group.
         type: The type in short: ``int | None``, ``fast | exact``.
         default: The points or the value; ``required`` if there is none.
-        doc: The text about it in its class, or nothing.
+        doc: Its docstring in the class; empty without one.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Described:
 def describe(cls: type[Any]) -> list[Described]:
     """The fields of a class in order, each followed by the fields of the groups that it can hold.
 
-    A field that several alternatives have is there once, with the default of each.
+    A field that several alternatives have is listed once, with the default of each.
     """
     return list(_fields(cls, (), {}))
 
@@ -73,7 +73,7 @@ def _fields(owner: object, path: tuple[type[Any], ...], docs: Docs) -> Iterator[
 
 
 def _groups(declared: object, field: Field, scope: Scope, path: Sequence[type[Any]]) -> list[Any]:
-    """The groups that a field holds, else the classes of groups that it can hold."""
+    """The groups that a field holds, or else the classes of groups that it can hold."""
     points = points_of(declared)
     groups = [point for point in points[:MOST_GROUPS] if is_group(point)]
     if groups or not (declared is REQUIRED or (len(points) == 1 and points[0] is None)):
@@ -145,7 +145,7 @@ def _several(texts: Sequence[str]) -> str:
 def _docs_of(cls: type[Any]) -> dict[str, str]:
     """The docs of the fields of a class: strings under them, or in ``Annotated``.
 
-    Of several texts, the one of the nearest class is taken. Without the source of a class, only
+    Of several texts, the text in the nearest class wins. Without the source of a class, only
     ``Annotated`` has docs.
     """
     docs: dict[str, str] = {}
@@ -194,7 +194,7 @@ def _body(cls: type[Any]) -> list[ast.stmt]:
         source = inspect.getsource(cls)
         # Not dedented: a string over several lines may begin at the left edge.
         tree = ast.parse(f"if 1:\n{source}" if source[0].isspace() else source)
-    except Exception:  # no file, another file, no Python: then there are no docs
+    except Exception:  # without the right file, there are no docs
         return []
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):

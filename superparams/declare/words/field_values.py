@@ -1,4 +1,4 @@
-"""What the text of a word means for a field: one value, or the points of an axis."""
+"""Reads the text of a word for a field: as one value, or as the points of an axis."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Chosen:
         labels: The names of the points, if they have names.
         is_axis: Whether a single point makes an axis, too.
         axis: The axis to keep, in which only fields inside the points change.
-        names: The axis whose named points name the values in tables, for points with names.
+        names: The axis whose named points give values their names in tables, for points with names.
         bounds: The ends of a range of numbers, which has no points.
     """
 
@@ -88,7 +88,7 @@ class _Part:
         points: The points.
         labels: A name or None for each point; empty if no point has a name.
         is_name: Whether the text is the name of the points.
-        is_bare_text: Whether the text was taken as it is, as any other text would be.
+        is_bare_text: Whether the text itself is the value, as any other text would be.
     """
 
     text: str
@@ -123,10 +123,10 @@ class _Reader:
         text: The text.
         annotation: The type of the values.
         scope: Where the annotation was written.
-        where: The field or column, as errors name it.
+        where: The field or column, for errors.
         name: The name in the word.
-        call: The call that could give the value in Python; empty for a column.
-        choices: The names that points have.
+        call: The Python call that gives the value; empty for a column.
+        choices: The names of points.
         sign: The operator between name and text.
         is_filter: Whether recorded settings are selected.
     """
@@ -154,10 +154,10 @@ class _Reader:
         return parts
 
     def bounds(self) -> Bounds | None:
-        """The range of numbers that the text means, for a field of numbers.
+        """The range of numbers in the text, for a field of numbers.
 
         Raises:
-            FieldError: For what is no range of this field.
+            FieldError: For a text that is no range of this field.
         """
         bounds = bounds_of(self.text)
         if bounds is None or not takes_bounds(self.annotation, self.scope, bounds):
@@ -196,8 +196,8 @@ class _Reader:
             mark = _mark(point)
             if mark in marks:
                 raise FieldError(
-                    f"{self.where} is given {shorten(point)} twice in {shorten(self.text)}; "
-                    f"a point stands on an axis once"
+                    f"{self.where} has {shorten(point)} twice in {shorten(self.text)}; "
+                    "an axis has each point once"
                 )
             marks.add(mark)
 
@@ -251,7 +251,7 @@ def _written(bounds: Bounds) -> dict[str, Any]:
 
 
 def _meant_point(owner: object, field: Field, x: object) -> Any:
-    """The float among the points of a field whose short form a word has; else the value itself.
+    """The float among the points of a field whose short form is the word; else the value itself.
 
     ``rate=0.3`` means 0.30000000000000004 where ``np.arange`` made that point.
     """
@@ -265,7 +265,7 @@ def _meant_point(owner: object, field: Field, x: object) -> Any:
 
 
 def _mark(point: object) -> object:
-    """The same object for points that are the same."""
+    """A hashable object that is equal for equal points."""
     try:
         return isinstance(point, bool), point, hash(point)
     except TypeError:  # a list, a dict
@@ -295,8 +295,8 @@ def chosen_by(owner: object, field: Field, word: Word, scope: Scope) -> Chosen:
         scope: Where annotations of the class are read.
 
     Raises:
-        FieldError: For a part of the text that is no value of the field's type, and for points
-            that stand on the axis twice.
+        FieldError: For a part of the text that is no value of the field's type, and for points that
+            occur twice.
     """
     reader = _reader(owner, field, word, scope)
     bounds = reader.bounds()
@@ -315,7 +315,7 @@ def chosen_by(owner: object, field: Field, word: Word, scope: Scope) -> Chosen:
 
 
 def field_values(owner: object, field: Field, word: Word, scope: Scope) -> list[Any]:
-    """What a word means for a field, as a filter of results takes it.
+    """The values that a word means for a field, for a filter of results.
 
     Args:
         owner: The class that has the field, or an instance of it.
@@ -335,7 +335,7 @@ def field_values(owner: object, field: Field, word: Word, scope: Scope) -> list[
 
 
 def column_values(annotation: object, name: str, text: str, sign: str = "=") -> list[Any]:
-    """What a text means for a column that is no field of a known class.
+    """The values that a text means for a column that is no field of a known class.
 
     Args:
         annotation: The type of the values in the column.

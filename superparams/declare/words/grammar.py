@@ -33,7 +33,7 @@ QUOTED_BYTES: Final = re.compile(rf"[bB]?{QUOTED.pattern}", re.DOTALL)
 WHOLE: Final = r"([+-]?[0-9]+(?:_[0-9]+)*)"
 RANGE: Final = re.compile(rf"{WHOLE}\.\.{WHOLE}(?:\.\.{WHOLE})?")
 NUMBER: Final = r"[+-]?[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-# Without end or not a number, which no range may have, so that the error can say so.
+# Infinity and NaN, which no range may have, so that the error can name them.
 _END: Final = rf"(?:{NUMBER}|[+-]?(?:[iI]nf(?:inity)?|[nN]a[nN]))"
 BOUNDS: Final = re.compile(
     rf"(?P<low>{_END})\.\.(?P<high>{_END})(?:\.\.(?P<step>{_END}))?(?::(?P<kind>log|range))?"
@@ -52,13 +52,13 @@ PLAIN_ESCAPES: Final = {
 
 
 class Bounds(NamedTuple):
-    """The ends of a range of numbers, as a word has them.
+    """The ends of a range of numbers in a word.
 
     Attributes:
         low: The lowest number.
         high: The highest number.
         step: The distance of two numbers, if it was written.
-        kind: What stands after a colon: ``log``, ``range`` or nothing.
+        kind: The text after a colon: ``log``, ``range`` or nothing.
         is_whole: Whether all of its numbers are written as ints, as in ``1..9``.
     """
 
@@ -157,7 +157,7 @@ def _marks(text: str) -> Iterator[tuple[int, str]]:
 
 
 def quoted(text: str) -> str:
-    """A text as one writes it, in quotes if it needs them."""
+    """A text as a part of a word, in quotes if it needs them."""
     return text if re.fullmatch(r"[\w./+-]+", text) else repr(text)
 
 
@@ -219,7 +219,7 @@ def _unescaped(escape: re.Match[str]) -> str:
             return _by_name(body[2:-1]) if body[0] == "N" else chr(int(body[1:], 16))
     except (ValueError, OverflowError, KeyError):
         raise Unreadable(f"{shorten(escape[0])} is no character") from None
-    return escape[0]  # before anything else, a backslash stands for itself
+    return escape[0]  # before other characters, a backslash means itself
 
 
 def _by_name(name: str) -> str:

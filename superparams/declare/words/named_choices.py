@@ -36,7 +36,7 @@ class NewGroup:
 
 @dataclass
 class Choice:
-    """The points that a name stands for, each with its own name or None."""
+    """The points that a name means, each with its own name or None."""
 
     points: list[Any] = field(default_factory=list[Any])
     labels: list[str | None] = field(default_factory=list[str | None])
@@ -68,10 +68,10 @@ def group_classes(annotation: object, scope: Scope) -> Iterator[type[Any]]:
 
 
 def choices_of(owner: object, field: Field, scope: Scope) -> dict[str, Choice]:
-    """The points that each name stands for, on a class or an instance of it.
+    """The points that each name means, on a class or an instance of it.
 
     Names are those of named points, and those of the classes of groups. Several points of one class
-    share its name. A class in the annotation that has no point stands for a new group.
+    share its name. A class in the annotation without a point means a new group.
     """
     choices: dict[str, Choice] = {}
     points = points_of(current(owner, field))
@@ -94,7 +94,7 @@ def _add(choices: dict[str, Choice], named: Iterable[tuple[str, str | None, Any]
     """Add points by a name that several of them may share. Known names stay as they are.
 
     Args:
-        choices: The names, which this changes.
+        choices: The names, to which points are added.
         named: The shared name, the name of the point itself or None, and the point.
     """
     new_choices: dict[str, Choice] = {}

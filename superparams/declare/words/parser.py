@@ -21,7 +21,7 @@ from superparams.space.groups import is_group
 
 __all__ = ["filter_values", "parse"]
 
-MOST_GROUPS: Final = 1000  # points of one axis that are asked what a word means
+MOST_GROUPS: Final = 1000  # points of one axis that are tried for the meaning of a word
 
 
 def parse(cls: type[Any], words: Iterable[str]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _argument(owner: object, field: Field, words: FieldWords, scope: Scope) -> A
 
 
 def _as_it_is(owner: object, field: Field, scope: Scope) -> Chosen:
-    """The points of a field that no word changes as a whole."""
+    """The points of a field, if no word sets the field itself."""
     declared = current(owner, field)
     points = points_of(declared)
     if isinstance(declared, Axis):
@@ -144,7 +144,7 @@ def _with(point: Any, words: Sequence[Word], group: str) -> Any:
 
 
 def filter_values(owner: object, name: str, text: str) -> list[Any]:
-    """What a word means as a filter of recorded settings: the values that such a run would have.
+    """The values that a word means as a filter of recorded settings, as in a run with this word.
 
     Args:
         owner: A class of `Params`, or an instance of it.

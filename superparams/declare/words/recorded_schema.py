@@ -1,7 +1,7 @@
-"""A class that reads words as the class of a recorded schema did, where that class is not at hand.
+"""Makes a class from a recorded schema, which reads words as the original class did.
 
 Only names and types are restored: groups hold no values, and functions and other objects of the
-user are known by their name alone. Nothing of the schema is executed.
+user are only names. Nothing of the schema is executed.
 """
 
 from __future__ import annotations
@@ -51,26 +51,26 @@ _SCALARS: Final[Mapping[str, type[Any]]] = {
 
 
 class _Unknown:
-    """The base of classes that stand for classes of the user, whose values are no text."""
+    """The base of classes that represent classes of the user, whose values are no text."""
 
 
 class _NamedPoint:
-    """Stands for a function or class of the user, which words give by its name."""
+    """Represents a function or class of the user, which words give by its name."""
 
     def __init__(self, name: str, qualified_name: str) -> None:
         self.__name__ = self.__qualname__ = name
         self.__module__ = qualified_name.removesuffix(f".{name}")
 
     def __call__(self) -> None:
-        raise TypeError(f"{self.__name__} is known by its name alone")
+        raise TypeError(f"only the name of {self.__name__} is known")
 
 
 def class_of_schema(schema: object) -> type[Params] | None:
-    """A class that reads words as the class of a schema does; None where there is no schema.
+    """A class that reads words as the class of a schema does; None if there is no schema.
 
     Args:
-        schema: What `schema_of` of `superparams.declare.class_schema` made, from a file that may be
-            damaged, or of somebody else.
+        schema: A schema of `superparams.declare.class_schema`, from a file that may be damaged or
+            untrusted.
     """
     entry = _object(schema)
     if entry.get("version") != VERSION:
@@ -83,14 +83,14 @@ def class_of_schema(schema: object) -> type[Params] | None:
 
 
 class _Classes:
-    """The classes of groups of a schema, each made when it is needed."""
+    """The classes of groups of a schema, each created on first use."""
 
     def __init__(self, entries: Mapping[str, object]) -> None:
         self._entries = entries
         self._made: dict[str, type[Params] | None] = {}
 
     def group(self, name: str) -> Any:
-        """The class of a name; Any for one that is not known, or that holds itself."""
+        """The class of a name; Any for an unknown class, or for one that contains itself."""
         if name not in self._made:
             self._made[name] = None
             self._made[name] = self.make(name, _object(self._entries.get(name)))
@@ -106,7 +106,7 @@ class _Classes:
         return _new_class(name, body)
 
     def _declared(self, entry: Mapping[str, object]) -> Any:
-        """The points that have names; values without are read by the type alone."""
+        """The points with names; other values are read only by their type."""
         axis = _object(entry.get("axis"))
         labels = _list(axis.get("labels"))
         points = [self._point(x) for x in _list(axis.get("points"))]
@@ -133,7 +133,7 @@ class _Classes:
     # -- types
 
     def _type(self, description: object, depth: int) -> Any:
-        """The type for what the schema has; raises ValueError for anything else."""
+        """The type for a description in the schema; raises ValueError for anything else."""
         if depth > DEEPEST:
             raise ValueError("too deep")
         if description in ("Any", "None"):

@@ -21,9 +21,9 @@ __all__ = [
     "scalar_of",
 ]
 
-# How doubtful it is that a text means a value. Of a union, the least doubtful member is taken.
-EXACT: Final = 0  # as Python writes it
-LOOSE: Final = 1  # another way to write it, such as 1 for a float
+# How doubtful it is that a text means a value. In a union, the least doubtful member wins.
+EXACT: Final = 0  # the notation of Python
+LOOSE: Final = 1  # another notation, such as 1 for a float
 BARE: Final = 2  # any text is a value
 WORD: Final = 3  # a text with two meanings, such as `no` for a bool
 
@@ -61,7 +61,7 @@ class ScalarReading(NamedTuple):
 
 
 def scalar_of(cls: type[Any]) -> Scalar | None:
-    """How a text is read as an instance of `cls`; None if no text is one."""
+    """How to read a text as an instance of `cls`; None if no text is an instance."""
     for base in cls.__mro__:
         scalar = SCALARS.get(f"{base.__module__.partition('._')[0]}.{base.__qualname__}")
         if scalar is not None:
@@ -76,7 +76,7 @@ def is_any_text(cls: type[Any]) -> bool:
 
 
 def constructed(cls: type[Any], x: object) -> Any:
-    """`x` as an instance of `cls`, which takes it.
+    """An instance of `cls`, called with `x`.
 
     Raises:
         Unreadable: When the class refuses it.
@@ -86,7 +86,7 @@ def constructed(cls: type[Any], x: object) -> Any:
     try:
         return cls(x)
     except Exception as error:  # a class of the user may raise anything
-        raise Unreadable(f"{cls.__name__} does not take it: {shorten(error)}") from error
+        raise Unreadable(f"{cls.__name__} does not accept it: {shorten(error)}") from error
 
 
 def _bool(cls: type[Any], text: str) -> ScalarReading:
@@ -242,7 +242,7 @@ def _attempt(make: Callable[[str], Any], text: str) -> Any:
 
 
 class Scalar(NamedTuple):
-    """How a class is read, and one or two examples for errors."""
+    """How to read values of a class, and one or two examples for errors."""
 
     read: Callable[[type[Any], str], ScalarReading]
     samples: tuple[str, ...]

@@ -40,7 +40,7 @@ DEEPEST: Final = 40  # brackets in brackets
 CONSTANTS: Final = {"None": None, "True": True, "False": False}
 NUMBER: Final = re.compile(r"[+-]?\.?[0-9]")
 WHOLE: Final = re.compile(r"[+-]?([0-9][0-9_]*|0[xXoObB][0-9a-fA-F_]+)")
-ZEROS_FIRST: Final = re.compile(r"[+-]?0[0-9_]*[1-9][0-9_]*")  # a code, a date: no int
+ZEROS_FIRST: Final = re.compile(r"[+-]?0[0-9_]*[1-9][0-9_]*")  # no int, such as a code
 
 
 class NotText(Unreadable):
@@ -52,7 +52,7 @@ class TooDeep(Unreadable):
 
 
 def read(annotation: object, text: str, scope: Scope, depth: int = 0) -> ScalarReading:
-    """The value that a text means for an annotation, and how doubtful that is.
+    """The value of a text for an annotation, and how doubtful this reading is.
 
     Args:
         annotation: An annotation of a field, or an argument of one.
@@ -74,7 +74,7 @@ def read(annotation: object, text: str, scope: Scope, depth: int = 0) -> ScalarR
 def _read_as_one_of(
     members: Sequence[object], text: str, scope: Scope, depth: int
 ) -> ScalarReading:
-    """The least doubtful reading. Of equal ones the first, and what takes any text last."""
+    """The least doubtful reading; among equals the first, with types that take any text last."""
     readings: list[ScalarReading] = []
     reasons: list[Unreadable] = []
     for member in sorted(members, key=takes_any_text):
@@ -162,7 +162,7 @@ def _none(text: str) -> ScalarReading:
 
 
 def _anything(text: str, item: Item) -> ScalarReading:
-    """A literal of Python, in which texts need no quotes; else the text itself.
+    """A Python literal, whose texts need no quotes; else the text itself.
 
     Args:
         text: The text, without space around it.

@@ -1,1 +1,1 @@
-"""The fingerprint of the code that runs a setting, and what differs between two of them."""
+"""The fingerprint of the code that runs a setting, and the differences between two of them."""

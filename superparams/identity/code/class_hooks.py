@@ -1,9 +1,9 @@
-"""Classes that put themselves, or their instances, where other code finds them without their name.
+"""Classes that register themselves or their instances, so that code finds them without a name.
 
-A class does so where it or an instance is made, as by ``ALL.append(self)`` in ``__post_init__``, by
-``__init_subclass__`` of a base, or by a decorator: directly, or by functions that these call. Or a
-module gives the class to a library, as ``registry.add(Svm)`` does. What libraries do with it cannot
-be seen.
+A class does so when it or an instance is created, as by ``ALL.append(self)`` in ``__post_init__``,
+by ``__init_subclass__`` of a base, or by a decorator: directly, or by functions that these call. Or
+a module passes the class to a library, as ``registry.add(Svm)`` does. The use in the library is not
+known then.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from superparams.identity.code.syntax import FUNCTIONS, chain_of
 
 __all__ = ["ReachWithHooks"]
 
-# Methods that run where a class, a subclass or an instance is made.
+# Methods that run when a class, a subclass or an instance is created.
 _HOOKS: Final = {"__init__", "__post_init__", "__init_subclass__", "__set_name__", "__setattr__"}
 
 Group = tuple[Source, ast.ClassDef]
-# Modules whose functions keep no class that they are given.
+# Modules whose functions do not keep the classes in their arguments.
 _HARMLESS: Final = {"superparams", "typing_extensions", *sys.stdlib_module_names} - {"copyreg"}
 
 
 class ReachWithHooks(Reach):
-    """Reaches a class of groups as well if the class fills what was reached.
+    """Reaches a class of groups, too, if it fills a table that was reached.
 
     Args:
         project: As for `Reach`.
@@ -55,7 +55,7 @@ class ReachWithHooks(Reach):
         return has_more or self.has_more
 
     def _changed_by_class(self, source: Source, node: ast.ClassDef) -> list[Target]:
-        """What is changed when a class, a subclass or an instance of it is made."""
+        """The names that change when a class, a subclass or an instance of it is created."""
         if node not in self._changed:
             self._changed[node] = [
                 target
@@ -89,7 +89,7 @@ class ReachWithHooks(Reach):
                 yield from self.locate(source, chain)
 
     def _is_hidden_from_text(self, source: Source, node: ast.ClassDef) -> bool:
-        """Whether the text does not tell what a call of the class makes, or who knows the class."""
+        """Whether the text hides what a call of the class creates, or who knows the class."""
         for inner, cls in self._with_bases(source, node):
             keywords = {keyword.arg for keyword in cls.keywords}
             methods = {item.name for item in cls.body if isinstance(item, FUNCTIONS)}
@@ -123,6 +123,6 @@ class ReachWithHooks(Reach):
 
 
 def _keeps_classes(target: Target) -> bool:
-    """Whether something of a library may keep classes for later."""
+    """Whether a target in a library may keep classes for later."""
     top = (target.outside or "").partition(".")[0]
     return bool(top) and top not in _HARMLESS

@@ -18,7 +18,7 @@ __all__ = [
     "outside_settings",
 ]
 
-# What settings of an experiment do not use, unless its methods do.
+# Names that settings of an experiment do not use, unless its methods do.
 _OUTSIDE_SETTINGS = {"goal", "keep_checkpoints", "report", "resources", "valid"}
 
 
@@ -29,12 +29,12 @@ class ClassParts:
     Attributes:
         form: The normal form of the body without methods and declarations.
         methods: Each method with its normal form; of a property each function.
-        uses: What the class takes from outside.
-        uses_of_declarations: What its declarations of fields take from outside.
+        uses: The names that the class takes from outside.
+        uses_of_declarations: The names that its declarations of fields take from outside.
         inner: The classes in its body.
         not_in_form: The statements of the body that are not in `form`.
         declarations: The declarations of fields.
-        used_body: The statements of the body that `uses` is of.
+        used_body: The statements of the body from which `uses` was made.
     """
 
     form: bytes
@@ -53,7 +53,7 @@ def class_parts(node: ast.ClassDef, fields: frozenset[str], is_params: bool) -> 
     Args:
         node: The class.
         fields: The names of fields, whose declarations do not count.
-        is_params: Whether it is a `Params`: then what runs outside of settings does not count.
+        is_params: Whether it is a `Params`: then code that runs outside of settings does not count.
     """
     declarations = [item for item in node.body if _is_declaration(item, fields)]
     names = outside_settings(node) if is_params else set[str]()
@@ -118,7 +118,7 @@ def name_of_statement(item: ast.stmt) -> str:
 
 
 def outside_settings(node: ast.ClassDef) -> set[str]:
-    """What settings do not use: no other method, and nothing else in the body, names it."""
+    """The names of methods that settings do not use, since nothing else in the class uses them."""
     others = [item for item in node.body if name_of_statement(item) not in _OUTSIDE_SETTINGS]
     used = {x.attr for item in others for x in ast.walk(item) if isinstance(x, ast.Attribute)}
     return _OUTSIDE_SETTINGS - used

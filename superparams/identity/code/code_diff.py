@@ -14,7 +14,7 @@ class Change(NamedTuple):
 
     Attributes:
         name: Its full name, ``module.qualname``.
-        how: What happened to it.
+        how: Whether it was changed, added or removed.
         diff: A unified diff; empty if a text is not kept, or both are the same.
     """
 
@@ -41,7 +41,7 @@ def changes_between(
         after: The same of the new code.
         old_texts: The texts of parts of the old code, as far as they are kept.
         new_texts: The same of the new code.
-        labels: What the diffs call the two versions.
+        labels: The names of the two versions in diffs.
     """
     return [
         Change(

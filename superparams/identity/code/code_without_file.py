@@ -41,7 +41,7 @@ class CodeWithoutFile:
         self._cells: dict[str, Source] = {}
 
     def add(self, value: object) -> None:
-        """Count a class or function without a file, and what it uses."""
+        """Count a class or function without a file, and all that it uses."""
         if id(value) in self._done:
             return
         self._done[id(value)] = value

@@ -22,8 +22,8 @@ def code_form(code: types.CodeType) -> bytes:
     It differs between versions of Python, since their instructions differ.
     """
     constants = code.co_consts
-    # The first constant of a function is its docstring or None. Another string that is the first
-    # one is used by the instructions, which tell it.
+    # The first constant of a function is its docstring or None. If it is another string, the
+    # instructions use it, and so it is found there.
     if constants and (constants[0] is None or isinstance(constants[0], str)):
         constants = constants[1:]
     forms = [
@@ -76,7 +76,7 @@ def plain_functions(value: object) -> Iterator[types.FunctionType]:
 
 
 def closure_values(function: types.FunctionType) -> Iterator[tuple[str, object]]:
-    """The variables that a function has closed over, by name."""
+    """The closure variables of a function, by name."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     for name, cell in cells:
         try:
@@ -115,5 +115,5 @@ def _value_form(value: object) -> bytes:
         return b"\0".join([code_form(value.__code__), *_closure_forms(value)])
     try:
         return digest(value).to_bytes(16, "little")
-    except IdentityError:  # an object without content of its own counts by its class
+    except IdentityError:  # an object without content counts by its class
         return f"{type(value).__module__}.{type(value).__qualname__}".encode()

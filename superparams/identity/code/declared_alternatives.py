@@ -1,4 +1,4 @@
-"""What the declaration of a field says about the classes whose instances the field may hold.
+"""Reads from the declaration of a field which classes of instances the field may hold.
 
 Only plain forms are understood: an annotation such as ``Svm | Forest``, and a value such as
 ``Svm(C=1)`` or ``search([Svm(), Forest(kernel=Rbf())])``. Such a declaration makes instances of
@@ -24,13 +24,13 @@ class Declared:
     """The parts of a declaration.
 
     Args:
-        is_alternative: Whether a name is that of a class whose instances a field may hold.
-        is_declaring: Whether a name is that of ``search`` or ``value``.
+        is_alternative: Whether a name means a class whose instances a field may hold.
+        is_declaring: Whether a name means ``search`` or ``value``.
 
     Attributes:
         alternatives: The names of such classes.
-        of_annotations: Other names in annotations, maybe of another annotation.
-        of_points: Names of constants, maybe of a list of points.
+        of_annotations: Other names in annotations, which may mean another annotation.
+        of_points: Names of constants, which may be lists of points.
         rest: All other expressions.
     """
 
@@ -71,7 +71,7 @@ def read_annotation(node: ast.expr, declared: Declared) -> None:
 
 
 def read_points(node: ast.expr, declared: Declared) -> None:
-    """Read the points of an axis, or the constant that ``value`` is given."""
+    """Read the points of an axis, or the constant in ``value(...)``."""
     chain = chain_of(node)
     if chain is not None:
         declared.of_points.add(chain)
@@ -90,7 +90,7 @@ def read_points(node: ast.expr, declared: Declared) -> None:
 
 
 def _read_value(node: ast.expr, declared: Declared) -> None:
-    """Read what a field is declared as: ``search(...)``, ``value(...)``, or its value."""
+    """Read the declaration of a field: ``search(...)``, ``value(...)``, or its value."""
     called = chain_of(node.func) if isinstance(node, ast.Call) else None
     if not isinstance(node, ast.Call) or called is None or not declared.is_declaring(called):
         _read_instance(node, declared)
@@ -102,7 +102,7 @@ def _read_value(node: ast.expr, declared: Declared) -> None:
 
 
 def _read_instance(node: ast.expr, declared: Declared) -> None:
-    """Read an expression that may make an instance of an alternative."""
+    """Read an expression that may create an instance of an alternative."""
     called = chain_of(node.func) if isinstance(node, ast.Call) else None
     if not isinstance(node, ast.Call) or called is None or not declared.is_alternative(called):
         declared.rest.append(node)

@@ -1,7 +1,7 @@
 """Modules that code imports by a computed name: ``import_module(f"models.{name}")``.
 
-If the text tells the beginning of the name, it tells the package, and any module of the package may
-be meant.
+If the text shows the beginning of the name, it shows the package, and the import may mean any
+module of the package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from superparams.identity.code.syntax import Imported, chain_of
 __all__ = ["DynamicImports", "dynamic_imports", "modules_below"]
 
 _IMPORT_FUNCTIONS = ("import_module", "__import__")
-_OWN_PACKAGE = ("__name__", "__package__")  # names that stand for the package of the code
+_OWN_PACKAGE = ("__name__", "__package__")  # names that mean the package of the code
 _WALK_FUNCTIONS = ("iter_modules", "walk_packages")
 
 
@@ -28,10 +28,10 @@ class DynamicImports:
     """The imports of a module by name.
 
     Attributes:
-        modules: Modules whose name the text tells.
-        packages: Packages of which the text does not tell the module.
-        walks_package: Whether it goes through the modules of its own package.
-        has_unknown: Whether there are more, of which the text tells nothing.
+        modules: Modules whose names the text shows.
+        packages: Packages, if the text does not show which of their modules.
+        walks_package: Whether the code iterates over the modules of its own package.
+        has_unknown: Whether there are further imports, about which the text shows nothing.
     """
 
     modules: tuple[Imported, ...] = ()
@@ -70,7 +70,7 @@ def _imported(name: str) -> Imported:
 
 
 def _constant_prefix(node: ast.expr) -> tuple[str, bool]:
-    """The constant text at the beginning of an expression, and whether that is all of it."""
+    """The constant text at the beginning of an expression, and whether it is the whole value."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value, True
     if isinstance(node, ast.JoinedStr) and node.values:
@@ -99,7 +99,7 @@ def _joined_prefix(values: list[ast.expr]) -> tuple[str, bool]:
 
 
 def modules_below(project: Project, location: Path) -> Iterator[Path]:
-    """All modules of the user's own in the package at `location`."""
+    """All modules of the user in the package at `location`."""
     folder = location.parent if location.name == "__init__.py" else location
     if folder.is_dir():
         yield from filter(project.owns, sorted(folder.rglob("*.py")))

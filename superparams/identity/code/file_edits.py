@@ -1,7 +1,7 @@
 """Finds files that were edited after this process imported them. A run uses the imported text.
 
 `superparams.identity.source_texts` keeps the text of imported modules. If a file may have been
-written between its import and that moment, the kept text is compiled and compared with the
+written between its import and the reading, the kept text is compiled and compared with the
 functions in memory.
 """
 
@@ -102,7 +102,7 @@ def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[],
     Args:
         reach: The code that counts, by the imported texts.
         classes: The experiment classes.
-        on_disk: Makes the same from the files as they are now; called only if a file was edited.
+        on_disk: Reaches the same code in the present files; called only if a file was edited.
     """
     edits = Edits()
     doubtful = list(_possibly_edited(reach))
@@ -132,21 +132,21 @@ def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[],
 
 
 def _has_plain_loader(loaded: LoadedText) -> bool:
-    """Whether the module was loaded as Python does; others may not use compiled copies."""
+    """Whether Python's own loader has loaded the module; others may not use compiled copies."""
     return type(getattr(loaded.spec, "loader", None)).__name__ in PLAIN_LOADERS
 
 
 def _of_outdated_copy(source: Source, copy: str, text: bytes) -> Iterator[tuple[str, bytes]]:
     """The module itself, with a form of its code, if Python has loaded code of another text.
 
-    What stands in the body of a class, such as points, is in no function and no constant.
+    Statements in the body of a class, such as points, are in no function and no constant.
     """
     with suppress(OSError, ValueError, EOFError, TypeError, SyntaxError):
         status, data = os.stat(source.path), Path(copy).read_bytes()
         flags, seconds, size = _HEADER_OF_COPY.unpack_from(data)
         stamp = int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF
         if flags or (seconds, size) != stamp:
-            return  # Python has not taken it, and has compiled the text
+            return  # Python has not used the copy, and has compiled the text
         code = marshal.loads(data[_HEADER_OF_COPY.size :])
         now = compile(text, str(source.path), "exec", dont_inherit=True)
         if code_form(code) != code_form(now):
@@ -223,7 +223,7 @@ def _resolved(file: str) -> Path:
 def _differing_functions(
     functions: Iterable[types.FunctionType], source: Source, text: bytes
 ) -> list[types.FunctionType]:
-    """The functions whose code differs from what `text` compiles to."""
+    """The functions whose code differs from the compiled `text`."""
     loaded = loaded_text(source.path)
     # Other loaders may change the code (pytest rewrites assert), so it cannot be compared.
     loader = getattr(loaded and loaded.module, "__loader__", None)
@@ -250,7 +250,7 @@ def _forms_of_name(function: types.FunctionType, forms: dict[str, set[bytes]]) -
 
 
 def _part_of(function: types.FunctionType, source: Source, reach: Reach) -> Iterator[str]:
-    """The part of a function: itself, or its class if the text does not have it any more."""
+    """The part of a function: itself, or its class if the function is no longer in the text."""
     code = function.__code__
     name = getattr(code, "co_qualname", function.__qualname__).partition(".<locals>")[0]
     full = f"{source.name}.{name}"
@@ -294,7 +294,7 @@ def _differing_constants(
         if is_constant and part in reach.parts and len(source.bindings.get(name, ())) == 1:
             value = values[name]
             is_same = class_of(value) is class_of(x) and same(x, value)
-            # What the script sets says nothing about the file; a note of the run names it.
+            # Values that the script sets are no edits of the file; a note of the run names them.
             if not is_same and not set_by_script(name, if_unknown=False):
                 yield part, repr(value).encode()
 
@@ -328,6 +328,6 @@ def _constants(text: bytes) -> Mapping[str, Any]:
             repeated |= {name} & constants.keys()
             if all(isinstance(inner, _CONSTANT_NODES) for inner in ast.walk(value)):
                 with suppress(Exception):
-                    # The module has computed the same when it was imported.
+                    # The module has computed the same value when it was imported.
                     constants[name] = eval(compile(ast.Expression(value), "constant", "eval"), {})
     return {name: x for name, x in constants.items() if name not in repeated}

@@ -18,8 +18,8 @@ Stamps = dict[Path, int]
 def stamps(paths: Iterable[Path]) -> Stamps:
     """A stamp for each file and folder.
 
-    That of a file changes with the file, and with the text that was loaded from it. That of a
-    folder changes with the names in it: a new file can change the meaning of an import.
+    The stamp of a file changes with the file, and with the text that was loaded from it. The stamp
+    of a folder changes with the names in it: a new file can change the meaning of an import.
     """
     stamp_of_path: Stamps = {}
     for path in paths:

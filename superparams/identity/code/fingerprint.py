@@ -5,24 +5,24 @@ It covers the experiment class and all that the class reaches by name in the use
 constants, decorators, code that registers itself (see `reach`), and what imported names stand for.
 The normal form of each counts (see `syntax`), so comments, docstrings and formatting do not. The
 same text gives the same fingerprint on every machine and every Python from 3.10 on, whether the
-file is run as a script or imported. A loaded module counts as it was loaded (see
-`superparams.identity.source_texts`), another one as it is now.
+file is run as a script or imported. A loaded module counts with the text that was loaded (see
+`superparams.identity.source_texts`), another module with its present text.
 
 Does not count:
     - Declarations of fields (annotated names in the body of a `Params` or `Experiment`, other
       defaults for them in subclasses, axes in mixins): their values are in the key. Functions and
-      classes that a declaration names do count, a constant that it names does not.
+      classes that a declaration names do count, but not constants.
     - ``report`` and ``valid`` of an experiment, unless a method uses them: they run outside of
       settings.
     - Third-party packages and the standard library, except the names that are imported from them.
     - Functions that nothing reaches by name.
 
-Of the experiment class itself, what its methods closed over counts too. If a file defines its name
-more than once, it counts which of the classes it is.
+The closures of the methods of the experiment class count, too. If a file defines its name more than
+once, the fingerprint depends on which of these classes it is.
 
-Does not count, because the text does not tell it:
+Does not count, because the text does not show it:
     - Values computed when a module is imported (``K = int(sys.argv[1])``): their text counts, not
-      the value; the same for which of two functions of one name an ``if`` or ``try`` defined.
+      the value; nor which of two functions of one name an ``if`` or ``try`` has defined.
     - ``getattr(obj, name)`` on an object (on a *module*, all of the module counts), names computed
       at run time for ``globals()``, ``eval`` or ``exec``, and for ``importlib.import_module`` where
       the text does not tell the package. `Code.notes` names the latter three.
@@ -75,16 +75,16 @@ class Code:
         source: The text of each part in its file, for diffs.
         files: The user's files that were reached, or imported for their effects.
         modules: The name of each of these files, as the names of parts begin.
-        notes: What is not fully covered, in sentences for the user.
+        notes: Sentences for the user about code that is not fully covered.
         edited: The parts that were edited after this process imported them. The fingerprint is
             of the text that was imported.
-        unknown: The parts whose imported text is not known any more.
-        old_copies: Compiled copies from which Python has loaded what is unknown.
+        unknown: The parts whose imported text is no longer known.
+        old_copies: Compiled copies from which Python has loaded unknown code.
         texts: The texts of `files` as this process runs them.
         libraries: The folder from which each file outside of the project is imported.
         imports: The packages that the files import, anywhere in them.
-        changing: The files that change what is reached when they are imported, such as plugins.
-        alternatives: What settings run only if they hold an instance of a class, by
+        changing: The files that change reached code when they are imported, such as plugins.
+        alternatives: The code that settings run only if they hold an instance of a class, by
             ``module.Class``. See `parts_of`.
     """
 
@@ -140,8 +140,9 @@ def fingerprint(
 ) -> Code:
     """The fingerprint of the experiment class `cls`, as this process has imported it.
 
-    Take it at the start of a run. A file that was edited since its import counts as it was then;
-    `Code.notes` names the differences. A module that is not imported yet counts as it is now.
+    Take it at the start of a run. A file that was edited since its import counts with its imported
+    text; `Code.notes` names the differences. A module that is not imported yet counts with its
+    present text.
 
     Args:
         cls: The experiment class.
@@ -204,7 +205,7 @@ def _roots(classes: Iterable[type[Any]], reach: Reach) -> Iterator[tuple[Path, s
 
 
 def _forms_of_classes(classes: Iterable[type[Any]], project: Project) -> dict[str, list[bytes]]:
-    """The forms of classes that their text does not tell, by the names of their parts."""
+    """The forms of classes that do not follow from their text, by the names of their parts."""
     forms_of_parts: dict[str, list[bytes]] = {}
     for cls in classes:
         file = module_file(cls.__module__)
@@ -254,7 +255,7 @@ def code_of_reach(reach: Reach, roots: Iterable[tuple[Path, str]]) -> Code:
     """The code that was reached from the text of files, without any imported class.
 
     Args:
-        reach: What was reached.
+        reach: The reached code.
         roots: The file and the name of the class, and of each of its bases.
     """
     return _code(reach, alternatives=alternatives_of(reach, roots))

@@ -1,8 +1,8 @@
-"""The script or notebook of this process: its name, and what its text sets in other modules.
+"""The script or notebook of this process: its name, and the names that it sets in other modules.
 
 In every notebook, the module is called ``__main__``. Jupyter and VS Code tell the kernel the file
 name of the notebook. nbconvert and papermill have it on their command line. Other programs do not
-tell it.
+pass on the name.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def notebook_file() -> Path | None:
     name = notebook_name()
     for server_path in _possible_paths():
         if name is not None and PurePath(server_path.replace("\\", "/")).name == name:
-            # A server may tell a path from its own root; a kernel begins in the notebook's folder.
+            # A server may give a path from its own root; a kernel begins in the notebook's folder.
             for path in (Path(server_path), Path(name)):
                 with suppress(OSError):
                     if path.is_file():

@@ -1,6 +1,6 @@
-"""A module of the user as text: what it binds at its top level, and what it changes elsewhere.
+"""A module of the user as text: the names that it binds, and the changes that it makes elsewhere.
 
-A statement changes what is bound elsewhere by itself, as ``lib.TABLE["a"] = f`` does, or by a call:
+A statement changes a name of another module directly, as ``lib.TABLE["a"] = f`` does, or by a call:
 ``lib.register("a", f)`` where `register` fills the table or calls a function that does.
 """
 
@@ -56,7 +56,8 @@ class Call(NamedTuple):
     """A call: the called name, and the arguments that are names.
 
     Attributes:
-        changed: What a function of Python or a method of a table changes, such as ``setattr``.
+        changed: The names that a function of Python such as ``setattr``, or a method of a table,
+            changes.
     """
 
     called: Chain
@@ -71,7 +72,7 @@ class SideEffects(NamedTuple):
         outside: Tables, attributes and global variables.
         calls: The calls in it.
         changes_arguments: Whether it changes its arguments.
-        runs: Whether it runs experiments: then it is no part of them.
+        runs: Whether it runs experiments, so that it is no part of them.
     """
 
     outside: tuple[Chain, ...]
@@ -110,7 +111,8 @@ class Source:
         stars: The modules in ``from module import *``.
         visits: All imports anywhere in the file.
         parts: The parts of classes, by the arguments of `class_parts`.
-        around: Where names are looked up that are not bound here, for the body of a function.
+        around: The source in which names that are not bound here are looked up, for the body of a
+            function.
         data: The text as it was read, in bytes.
     """
 
@@ -149,7 +151,7 @@ class Source:
     def tree(self) -> ast.Module:
         """The tree of the text; an empty one if the text is not Python."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python has given them at the import
+            warnings.simplefilter("ignore")  # Python has shown them at the import
             try:
                 return parsed(self.text)
             except (SyntaxError, ValueError):
@@ -183,7 +185,7 @@ class Source:
             elif isinstance(node, ast.If):
                 self._scan(node.body, (*tests, node.test))
                 self._scan(node.orelse, (*tests, node.test))
-            elif type(node).__name__ in ("Try", "TryStar"):  # the latter since Python 3.11
+            elif type(node).__name__ in ("Try", "TryStar"):  # ``TryStar`` since Python 3.11
                 node = cast("ast.Try", node)
                 handled = [statement for handler in node.handlers for statement in handler.body]
                 self._scan([*node.body, *handled, *node.orelse, *node.finalbody], tests)
@@ -211,7 +213,7 @@ class Source:
 
 
 def _statements(body: Iterable[ast.AST], *, in_definitions: bool) -> Iterator[ast.AST]:
-    """All statements in `body`, at any depth; those of functions and classes if asked."""
+    """All statements in `body`, at any depth; `in_definitions`: in functions and classes, too."""
     for node in body:
         yield node
         if in_definitions or not isinstance(node, DEFINITIONS):

@@ -1,7 +1,7 @@
-"""Code that may use a class which neither it nor what it calls names.
+"""Code that may use a class whose name occurs neither in it nor in functions that it calls.
 
-Such code gets the class of an object, the subclasses of a class, or objects from a file. Where it
-is reached, the text does not tell which alternatives a setting runs.
+Such code gets the class of an object, the subclasses of a class, or objects from a file. If it is
+reached, the text does not show which alternatives a setting runs.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _NAMES: Final = {
 }
 _CLASS: Final = {"type", "__class__"}
 _WORDS: Final = re.compile(rf"\b({'|'.join(_NAMES | _CLASS)})\b")
-# What a text may ask of a class without running it.
+# Attributes of a class that code may read without running the class.
 _HARMLESS: Final = {"__name__", "__qualname__", "__module__", "__doc__"}
-# Modules that give objects, or classes, of which the code does not name the class.
+# Modules that return objects or classes, whose class the code does not name.
 _LOADING: Final = {
     *("pickle", "cloudpickle", "dill", "joblib", "shelve", "jsonpickle", "marshal", "copyreg"),
     *("gc", "ctypes", "pydoc", "pkgutil", "runpy"),
@@ -32,7 +32,7 @@ _LOADING: Final = {
 
 
 def is_opaque(source: Source, nodes: Iterable[ast.AST]) -> bool:
-    """Whether code in `source` takes the class of an object, or finds classes by other ways."""
+    """Whether code in `source` takes the class of an object, or finds classes in other ways."""
     if _WORDS.search(source.text) is None:
         return False
     inner = [each for node in nodes for each in ast.walk(node)]
@@ -63,7 +63,7 @@ def _harmless(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def loads_objects(source: Source, used: Uses) -> bool:
-    """Whether code in `source` uses a module that gives objects of any class."""
+    """Whether code in `source` uses a module that returns objects of any class."""
     names = {chain[0] for chain in used.chains}
     bindings = (binding for name in names for binding in source.bindings.get(name, ()))
     modules = [binding.imported.module for binding in bindings if binding.imported is not None]
@@ -72,7 +72,7 @@ def loads_objects(source: Source, used: Uses) -> bool:
 
 
 def gives_its_class_away(node: ast.ClassDef) -> bool:
-    """Whether a class method uses its class as a whole, as in ``return cls()``."""
+    """Whether a class method uses its class itself, as in ``return cls()``."""
     own = {item.name for item in node.body if isinstance(item, FUNCTIONS)} | _HARMLESS
     for method in node.body:
         if isinstance(method, FUNCTIONS) and any(map(_is_classmethod, method.decorator_list)):

@@ -1,4 +1,4 @@
-"""The user's own files: where they are, and what imports mean. Nothing is imported to find out.
+"""Finds the user's own files and the meaning of imports, without importing anything.
 
 A file is the user's own if it is in the project or in a library of the user beside it. Such a
 library is installed with ``pip install -e``, named in a ``.pth`` file or `PYTHONPATH`, or a
@@ -32,7 +32,7 @@ class Project:
     A `location` of a module is a file, or the folder of a package without ``__init__.py``.
 
     Attributes:
-        as_on_disk: Whether to read the files as they are, even if another text was loaded.
+        as_on_disk: Whether to read the present files, even if another text was loaded.
         unseen: Sentences for the user about code without a text to read.
     """
 
@@ -136,7 +136,7 @@ class Project:
 
     def _find_absolute(self, folder: Path, name: str) -> Path | None:
         top = name.partition(".")[0]
-        # A loaded module is the one that the name means in this process.
+        # In this process, the name means the loaded module.
         if _loaded_file(name) is not None:
             return self._loaded(name)
         if _loaded_file(top) is not None and self._absolute(folder, top) is None:
@@ -164,12 +164,12 @@ class Project:
         return None
 
     def _in_library(self, top: str, name: str) -> Path | None:
-        """The location of a module that is not loaded, as the finders of Python tell it."""
+        """The location of a module that is not loaded, by the finders of Python."""
         if top in sys.stdlib_module_names or top in ("", "superparams"):
             return None
         try:
             spec = find_spec(top)
-        except Exception:  # finders may be of the user
+        except Exception:  # finders may be code of the user
             return None
         locations = () if spec is None else spec.submodule_search_locations or (spec.origin or "",)
         for location in locations:

@@ -1,8 +1,8 @@
-"""Reaches the code of an experiment: by name, and by what fills tables that are reached.
+"""Reaches the code of an experiment: by name, and by code that fills tables that are reached.
 
-A table is filled elsewhere than where it is bound: by statements at the top level of a module, by
-decorators that register a function, and by classes that register themselves
-(``__init_subclass__``, a metaclass, ``__subclasses__``).
+Other code than the definition of a table may fill it: statements at the top level of a module,
+decorators that register a function, and classes that register themselves (``__init_subclass__``, a
+metaclass, ``__subclasses__``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from superparams.identity.code.syntax import FUNCTIONS, Chain, Uses, chain_of, u
 
 __all__ = ["Reach"]
 
-_MAX_ALIASES = 3  # names that stand for other names
+_MAX_ALIASES = 3  # names that are aliases of other names
 _LOAD_FILES = {
     *("spec_from_file_location", "exec_module", "run_path", "run_module"),
     "SourceFileLoader",
@@ -44,8 +44,8 @@ class Reach(ReachByName):
 
     Args:
         project: The user's files.
-        loaded: The files of all loaded modules. They are the candidates where the text does not
-            tell which module is imported; what they register counts.
+        loaded: The files of all loaded modules. They are the candidates if the text does not show
+            which module is imported; their registrations count.
 
     Attributes:
         changing: The files that change what was reached when they are imported.
@@ -63,7 +63,7 @@ class Reach(ReachByName):
 
     @property
     def has_unknown_imports(self) -> bool:
-        """Whether modules are imported by names that the text does not tell."""
+        """Whether modules are imported by names that the text does not show."""
         return any(dynamic.has_unknown for dynamic in self._dynamic.values())
 
     def finish(self) -> None:
@@ -73,7 +73,7 @@ class Reach(ReachByName):
             self.follow_rest()
 
     def use(self, source: Source, used: Uses) -> None:
-        """Note what a piece of code does that its names do not tell."""
+        """Note effects of a piece of code that do not follow from its names."""
         chains = [*used.chains, *((x.name or x.module, *rest) for x, rest in used.imports)]
         last_names = {chain[-1] for chain in chains}
         self._walks_subclasses |= "__subclasses__" in source.text
@@ -132,10 +132,10 @@ class Reach(ReachByName):
         if dynamic.walks_package and source.path.name == "__init__.py":
             yield from modules_below(self.project, source.path)
 
-    # Statements that change what was reached
+    # Statements that change reached code
 
     def _take_effects(self) -> bool:
-        """Take the statements that change what was reached; whether there were new ones."""
+        """Add statements that change reached code; returns whether there were new ones."""
         n_before = len(self.taken)
         self._collecting.clear()
         for source in self._all_visited():
@@ -180,7 +180,7 @@ class Reach(ReachByName):
         return False
 
     def _is_alias_of_effect(self, target: Target, node: ast.stmt) -> bool:
-        """Whether a name is another one for what fills a table: ``register = TABLE.register``."""
+        """Whether a name is an alias of code that fills a table: ``register = TABLE.register``."""
         return any(
             self._is_effect(inner, chain, node)
             for inner, chain in _aliased(target)
@@ -188,7 +188,7 @@ class Reach(ReachByName):
         )
 
     def _is_changing(self, source: Source, call: Call, depth: int) -> bool:
-        """Whether a call at the top level of a module changes what was reached."""
+        """Whether a call at the top level of a module changes reached code."""
         if call.changed is not None and self._is_data_reached(self.locate(source, call.changed)):
             return True
         for target in self.locate(source, call.called):
@@ -219,11 +219,11 @@ class Reach(ReachByName):
         return source is not None and any(self.is_params(source, x) for x in target.classes)
 
     def _changes_of(self, function: Target) -> tuple[list[Target], bool, bool]:
-        """What a function changes, with the functions that it calls.
+        """The changes of a function and of the functions that it calls.
 
         Returns:
-            What it changes outside of itself, whether it changes its arguments, and whether it
-            runs experiments.
+            The names that it changes outside of itself, whether it changes its arguments, and
+            whether it runs experiments.
         """
         key = (function.source, function.name)
         if key not in self._changes:
@@ -257,7 +257,7 @@ class Reach(ReachByName):
         return changed, runs
 
     def _fills_reached(self, target: Target) -> bool:
-        """Whether a function or class puts something into a table that was reached."""
+        """Whether a function or class adds to a table that was reached."""
         source = target.source
         return source is not None and any(
             self._is_reached(table)
@@ -283,7 +283,7 @@ class Reach(ReachByName):
                         yield target.source, cls
 
     def _collects_subclasses(self, source: Source, node: ast.ClassDef) -> bool:
-        """Whether a class, or a base of it, that was reached knows its subclasses."""
+        """Whether a reached class, or a base of it, knows its subclasses."""
         if node not in self._collecting:
             self._collecting[node] = False  # for a class among its own bases
             bases = list(self._bases(source, node))
@@ -318,7 +318,7 @@ class Reach(ReachByName):
 
 
 def _is_definition(target: Target) -> bool:
-    """Whether a name is that of a function or class, and not of a constant."""
+    """Whether a name means a function or class, not a constant."""
     nodes = target.nodes
     is_function = any(isinstance(node, FUNCTIONS) for node in nodes)
     return is_function or (bool(nodes) and len(target.classes) == len(nodes))
@@ -341,7 +341,7 @@ def _aliased(target: Target) -> Iterator[tuple[Source, Chain]]:
 
 
 def _has_hook(node: ast.ClassDef) -> bool:
-    """Whether a class is told of its subclasses, or makes classes."""
+    """Whether a class has a hook for its subclasses, or is a metaclass."""
     hooks = {"__init_subclass__", "__new__", "__init__", "__call__"}
     is_metaclass = any((chain_of(base) or ("",))[-1] in ("type", "ABCMeta") for base in node.bases)
     names = {getattr(item, "name", "") for item in node.body}
@@ -349,7 +349,7 @@ def _has_hook(node: ast.ClassDef) -> bool:
 
 
 def _filled(node: ast.AST) -> Iterator[Chain]:
-    """The containers outside a function or class that it puts something into."""
+    """The containers outside of a function or class to which it adds something."""
     outside = {chain[0] for chain in uses([node]).chains}
     name = getattr(node, "name", "")
     for inner in ast.walk(node):

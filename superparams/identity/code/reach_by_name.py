@@ -33,7 +33,7 @@ __all__ = ["CodePart", "ReachByName", "Target"]
 
 
 class CodePart:
-    """A piece of code that counts: all that binds or changes one name of a module."""
+    """A piece of code that counts: all statements that bind or change one name of a module."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[int, bytes, str]] = []
@@ -55,7 +55,7 @@ class CodePart:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The target of a chain of names: a name in a module, a whole module, or something outside."""
+    """The target of a chain of names: a name in a module, a module, or an object outside."""
 
     source: Source | None = None
     name: str | None = None
@@ -76,7 +76,7 @@ class Target:
 
     @property
     def is_superparams(self) -> bool:
-        """Whether it is something of superparams."""
+        """Whether it belongs to superparams."""
         return (self.outside or "").partition(".")[0] == "superparams"
 
 
@@ -164,7 +164,7 @@ class _Lookup:
 class ReachByName(_Lookup):
     """Collects the parts that are reached by name; `follow_rest` follows all that was added.
 
-    Names are reached in two ways. *Fully*: what they are bound to counts. *As declared*, by the
+    Names are reached in two ways. *Fully*: their definition counts. *As declared*, by the
     declaration of a field: functions and classes count, but constants do not, since their values
     are in the key.
     """
@@ -196,7 +196,7 @@ class ReachByName(_Lookup):
         return bool(classes)
 
     def follow(self, source: Source, used: Uses, full: bool = True) -> None:
-        """Reach what a piece of code in `source` uses."""
+        """Reach the names that a piece of code in `source` uses."""
         for chain in used.chains:
             self._follow_chain(source, chain, full)
         for imported, rest in used.imports:
@@ -217,7 +217,7 @@ class ReachByName(_Lookup):
         self._take_targets(self.locate(source, chain), full)
 
     def _note_imports(self, source: Source, name: str) -> None:
-        """Count what a name is imported from: ``import ujson as json`` is not ``import json``."""
+        """Count the import of a name: ``import ujson as json`` differs from ``import json``."""
         if (source, name) in self._noted_imports:
             return
         self._noted_imports.add((source, name))
@@ -248,7 +248,7 @@ class ReachByName(_Lookup):
 
     @property
     def has_more(self) -> bool:
-        """Whether something was reached that was not followed yet."""
+        """Whether some reached names were not followed yet."""
         return bool(self._todo)
 
     def is_params(self, source: Source, node: ast.ClassDef) -> bool:
@@ -268,7 +268,7 @@ class ReachByName(_Lookup):
                     self.take(source, name, binding, full)
 
     def take(self, source: Source, name: str, binding: Binding, full: bool = True) -> None:
-        """Count what `binding` binds to `name`, and follow what it uses."""
+        """Count the code that `binding` binds to `name`, and follow the names that it uses."""
         node = binding.node
         if isinstance(node, ast.ClassDef):
             self.take_class(source, name, binding, node)
@@ -354,7 +354,7 @@ class ReachByName(_Lookup):
 def _step(
     source: Source, scope: ast.stmt | None, prefix: str, name: str
 ) -> Iterator[tuple[Source, ast.stmt | None, str]]:
-    """One step down a qualified name: what `name` is in a module, a class or a function."""
+    """One step down a qualified name: the meaning of `name` in a module, class or function."""
     if name == "<locals>":
         if isinstance(scope, FUNCTIONS):
             yield source.inside(scope), None, ""

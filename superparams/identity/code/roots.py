@@ -1,4 +1,4 @@
-"""Where a project begins, and which of its folders contains its experiments.
+"""Finds the root of a project, and the folder with its experiments.
 
 An experiment is named by the path of its file from the experiments folder, however it is started:
 from a script, by ``python -m``, by the command, or imported. The experiments folder of a file is
@@ -59,7 +59,7 @@ def project_root(file: Path) -> Path:
 
 
 def is_experiments_folder(folder: Path, *, by_name: bool = True) -> bool:
-    """Whether a folder is registered, or marked by its ``__main__.py`` or (if asked) its name."""
+    """Whether a folder is registered, or marked by ``__main__.py`` or, with `by_name`, its name."""
     if (by_name and folder.name == FOLDER_NAME) or folder in _registered:
         return True
     try:
@@ -125,7 +125,7 @@ def _experiments_folder(folder: Path) -> Path | None:
     project = project_root(folder / "_.py")
     try:
         configured = configured_folder(project)
-    except CommandError:  # the command reports it; a script runs all the same
+    except CommandError:  # the command reports it; a script runs nevertheless
         configured = None
     if configured is not None and folder.is_relative_to(configured):
         return configured

@@ -1,4 +1,4 @@
-"""Finds what a script or notebook has changed in modules that worker processes import.
+"""Finds changes that a script or notebook has made in modules that worker processes import.
 
 A worker imports the user's modules and never runs the script, so ``lib.f = f`` in a script holds in
 the driver alone. Only certain changes count: values that the script itself defines, and values
@@ -60,7 +60,7 @@ class _ScriptChanges:
     """One search for changes.
 
     Args:
-        code: What the experiment has reached.
+        code: The code that the experiment has reached.
         modules: The loaded modules of the experiment without the script, by their files.
         main: The variables of the script.
     """
@@ -122,7 +122,7 @@ class _ScriptChanges:
         return isinstance(value, type) and value.__module__ == "__main__"
 
     def _is_filled(self, value: object) -> bool:
-        """Whether a table or a generic function contains something that the script defines."""
+        """Whether a table or a generic function contains an object that the script defines."""
         kind = class_of(value)
         registry: object = None
         if isinstance(value, types.FunctionType):
@@ -138,7 +138,7 @@ class _ScriptChanges:
         return any(self._is_of_script(x) and not _registers_itself(x) for x in items)
 
     def _differs(self, text: str, name: str, value: object, module: types.ModuleType) -> bool:
-        """Whether a value differs from its text, and the script alone has set it."""
+        """Whether a value differs from its text, and only the script has set it."""
         if _is_own(value, module):
             return False
         if text.startswith(("def ", "async def ", "class ")):
@@ -166,7 +166,7 @@ def _is_defined(name: str, text: str) -> bool:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value in a class is no descriptor such as a field; methods are plain."""
+    """Whether a value in a class is plain: a method, or no descriptor such as a field."""
     methods = (types.FunctionType, staticmethod, classmethod, property)
     return isinstance(value, methods) or not hasattr(class_of(value), "__get__")
 
@@ -186,7 +186,7 @@ def _is_own(value: object, module: types.ModuleType) -> bool:
 
 
 def _registers_itself(value: object) -> bool:
-    """Whether a class of the script registers itself, as it does in a worker that makes it."""
+    """Whether a class of the script registers itself, so that it does the same in a worker."""
     if not isinstance(value, type):
         return False
     bases = [base for base in value.__mro__[1:] if base is not object]

@@ -1,13 +1,13 @@
-"""What each alternative of an experiment adds to its code.
+"""Finds the code that each alternative of an experiment adds to the code of a setting.
 
-An alternative is a `Params` class whose instances a field may hold. The settings that hold no
-instance of it do not run its methods, unless other code of theirs names the class. So all is
-reached once without the alternatives, as far as only declarations name them, and then once more
-with each of them. What is reached without them belongs to all settings.
+An alternative is a `Params` class whose instances a field may hold. Settings that hold no instance
+of it do not run its methods, unless their other code names the class. So the code is first reached
+without the alternatives that only declarations name, and then once more with each of them. Code
+that is reached without them belongs to all settings.
 
-What a piece of code reaches does not depend on what else is reached: an effect of a module counts
-as soon as what it changes is reached. So the code of a setting that holds several alternatives is
-the union of what each of them reaches.
+A piece of code reaches the same code, whatever else is reached: an effect of a module counts as
+soon as the changed name is reached. So the code of a setting that holds several alternatives is the
+union of the code that each of them reaches.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Alternative(NamedTuple):
 
 
 def alternatives_of(whole: Reach, roots: Iterable[tuple[Path, str]]) -> dict[str, Alternative]:
-    """The alternatives of an experiment, by ``module.Class``; none where the text does not tell.
+    """The alternatives of an experiment, by ``module.Class``; empty if the text does not show them.
 
     Args:
         whole: All that the experiment reaches.
@@ -64,7 +64,7 @@ def alternatives_of(whole: Reach, roots: Iterable[tuple[Path, str]]) -> dict[str
     unseen = dict(whole.project.unseen)
     try:
         return dict(_alternatives(whole, roots))
-    finally:  # what is reached here and not by `whole` is no matter of the user's
+    finally:  # code that is reached only here needs no notes for the user
         whole.project.unseen.clear()
         whole.project.unseen.update(unseen)
 
@@ -103,8 +103,8 @@ class _SettingReach(ReachWithHooks):
     """Reaches code without the alternatives that only declarations name.
 
     A class is *inherited* if it is an experiment, an alternative, or a base of one of these: code
-    has instances of it, and not the class. Its declarations are read for alternatives. If code
-    names the class after all, all that its declarations name counts.
+    has instances of it, but not the class. Its declarations are searched for alternatives. If code
+    names such a class nevertheless, everything that its declarations name counts.
 
     Args:
         whole: All that the experiment reaches.
@@ -112,7 +112,7 @@ class _SettingReach(ReachWithHooks):
     Attributes:
         names: The names of the parts that were reached.
         found: The alternatives that declarations name.
-        is_opaque: Whether code was reached of which the text does not tell what it uses.
+        is_opaque: Whether some of the reached code does not show in its text what it uses.
     """
 
     def __init__(self, whole: Reach) -> None:
@@ -121,12 +121,12 @@ class _SettingReach(ReachWithHooks):
         self.found: dict[_Name, None] = {}
         self._is_opaque = False
         self._whole = whole
-        # Effects of all modules of the experiment count, whatever a setting holds.
+        # Effects of all modules of the experiment count for each setting.
         self.files = dict(whole.files)
         self._targets = whole._targets
         self._inherited: set[_Name] = set()
-        self._hidden: set[ast.ClassDef] = set()  # whose declarations were read for alternatives
-        self._read: set[_Name] = set()  # constants of which the same holds
+        self._hidden: set[ast.ClassDef] = set()  # classes whose declarations were read
+        self._read: set[_Name] = set()  # constants that were searched for alternatives
         # How many classes of groups have each name.
         self._counts = Counter(node.name for _, node in self._groups)
 
@@ -135,7 +135,7 @@ class _SettingReach(ReachWithHooks):
         return self._counts.total() > number
 
     def continued(self) -> _SettingReach:
-        """One that goes on from here, and leaves this one as it is."""
+        """A copy that continues from here, while this object does not change."""
         new = copy.copy(self)
         new.found = {}
         for name in _STATE:
@@ -146,10 +146,10 @@ class _SettingReach(ReachWithHooks):
     def is_opaque(self) -> bool:
         return self._is_opaque or self._walks_subclasses
 
-    # What is reached
+    # Reached code
 
     def inherit(self, target: Target) -> bool:
-        """Reach a class of which code has instances; False if it is not the only one of its name.
+        """Reach a class, if code has instances of it; False if its name is not unique.
 
         Args:
             target: The name of the class.
@@ -195,7 +195,7 @@ class _SettingReach(ReachWithHooks):
             self._follow_chain(source, chain, True)
 
     def take_class(self, source: Source, name: str, binding: Binding, node: ast.ClassDef) -> None:
-        """Count a class that code names: with all that its declarations name."""
+        """Count a class that code names, with all names in its declarations."""
         self._look_at(source, [node])
         if node in self._hidden:
             self._hidden.discard(node)
@@ -205,12 +205,12 @@ class _SettingReach(ReachWithHooks):
         super().take_class(source, name, binding, node)
 
     def take(self, source: Source, name: str, binding: Binding, full: bool = True) -> None:
-        """As that of all code; see `Reach.take`."""
+        """Count a piece of code; see `Reach.take`."""
         self._look_at(source, [binding.node, *binding.tests])
         super().take(source, name, binding, full)
 
     def use(self, source: Source, used: Uses) -> None:
-        """As that of all code; see `Reach.use`."""
+        """Note the names that code uses; see `Reach.use`."""
         self._is_opaque |= loads_objects(source, used)
         super().use(source, used)
 
@@ -255,7 +255,7 @@ class _SettingReach(ReachWithHooks):
         self.follow(source, uses(declared.rest))
 
     def _alternative(self, source: Source, chain: Chain) -> Target | None:
-        """The class of that name, if instances that a field holds are all that uses it here."""
+        """The class with that name, if it is used here only for instances that a field holds."""
         targets = self.locate(source, chain)
         target = targets[0] if len(targets) == 1 else None
         binding = None if target is None else _only_binding(target)
@@ -268,7 +268,7 @@ class _SettingReach(ReachWithHooks):
         return target if is_only and is_plain else None
 
     def _read_constant(self, source: Source, chain: Chain, *, is_annotation: bool) -> None:
-        """Read what a name stands for: ``MODELS = [Svm(), Forest()]``, ``Model = Svm | Forest``."""
+        """Read what a name means: ``MODELS = [Svm(), Forest()]``, ``Model = Svm | Forest``."""
         targets = self.locate(source, chain)
         target = targets[0] if len(targets) == 1 else None
         binding = None if target is None else _only_binding(target)
@@ -316,7 +316,7 @@ def _is_alias(node: ast.stmt) -> bool:
 
 
 def _is_whole(reach: Reach, source: Source, chain: Chain, target: Target) -> bool:
-    """Whether a target is that of a whole chain of names, and not of its beginning."""
+    """Whether a target belongs to a complete chain of names, not only to its beginning."""
     if len(chain) == 1:
         return True
     modules = reach.locate(source, chain[:-1])

@@ -1,6 +1,6 @@
 """The tree of a source text: its normal form, and the names that it takes from outside.
 
-The normal form does not contain what has no effect: comments, formatting, docstrings and other
+The normal form leaves out text without effect: comments, formatting, docstrings and other
 statements that are a constant, ``pass``, type comments, annotations of variables outside classes,
 and annotations of functions without a decorator that could read them. It is the same on every
 Python from 3.10 on, since it skips fields that only some versions have.
@@ -140,7 +140,7 @@ def _has_no_effect(node: Any, kind: type[Any], name: str) -> bool:
         return not _keeps_annotations(node)
     if name == "args" and kind in FUNCTIONS and not _keeps_annotations(node):
         for argument in _arguments(node.args):
-            argument.annotation = None  # in place: nothing else reads it
+            argument.annotation = None  # changed in place, since nothing else reads it
     if name == "format_spec":
         return not _merged(node.format_spec.values)
     return False
@@ -177,7 +177,7 @@ def _plain(value: object) -> str:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import statement binds a name to: a module, or its attribute `name`."""
+    """The target of a name in an import statement: a module, or its attribute `name`."""
 
     module: str
     level: int = 0
@@ -238,7 +238,7 @@ def bound_names(nodes: Iterable[ast.AST]) -> dict[str, Imported | None]:
             continue
         for name in (getattr(node, "name", None), getattr(node, "rest", None)):
             if isinstance(name, str) and not isinstance(node, ast.alias):
-                names.setdefault(name)  # of an except clause or a pattern
+                names.setdefault(name)  # the name in an except clause or a pattern
         todo.extend(ast.iter_child_nodes(node))
     return {name: target for name, target in names.items() if name not in outer}
 

@@ -1,7 +1,7 @@
-"""The code of a class, and what it declares, from the text of its file alone.
+"""The code and the declarations of a class, read only from the text of its file.
 
-Nothing of the user is imported. The fingerprint is that of `fingerprint` for the imported class,
-wherever the text tells all that counts. Where it does not, there is none, but a reason:
+Code of the user is not imported. The fingerprint is equal to that of `fingerprint` for the imported
+class, if the text shows all code that counts. Otherwise there is a reason instead:
 
 - a base of the class is no name of a class, or a base makes classes in its own way;
 - the class or one of its methods is decorated or made by a call, so that what a function closed
@@ -54,10 +54,10 @@ _HOOKS: Final = {"__init_subclass__", "__class_getitem__", "__set_name__", "__mr
 
 @dataclass(frozen=True)
 class TextCode:
-    """The code of a class as its text tells it.
+    """The code of a class, read from its text.
 
     Attributes:
-        code: The code; None where the text does not tell it.
+        code: The code; None if the text does not show it.
         why: Why there is none, as a sentence without its end; empty if there is one.
         is_decided_by_files: Whether the code is the same as long as the files that it reached are.
     """
@@ -85,7 +85,7 @@ def code_of_text(file: Path, qualname: str, *, root: Path | None = None) -> Text
 
 
 def declarations_of_text(file: Path, qualname: str) -> str | None:
-    """A digest of what a class declares, as its text tells it; None where it does not.
+    """A digest of the declarations of a class, from its text; None if the text does not show them.
 
     It covers the declarations of the class, of its bases and of the groups that they name, `valid`,
     and all of the user's code that they use. The same digest means the same space, unless a value

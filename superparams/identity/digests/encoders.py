@@ -1,4 +1,4 @@
-"""Finds the encoder of a class: that of its library, of what it is, or of any object."""
+"""Finds the encoder of a class: that of its library, of its kind, or that of any object."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _by_text(tag: str, to_text: Callable[[Any], str] = str) -> Encoder:
 
 def _enum(value: enum.Enum, walk: Walk) -> bytes:
     name = _class_text(value)
-    if isinstance(value, enum.Flag):  # its combinations have a name or none, by version
+    if isinstance(value, enum.Flag):  # in some versions, its combinations have no name
         return pack("flag", name, walk.encode(value.value))
     return pack("enum", name, text(value.name))
 

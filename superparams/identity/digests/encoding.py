@@ -12,8 +12,8 @@ Every encoding is self-delimiting, so that ``["ab", "c"]`` and ``["a", "bc"]`` d
 - Other objects are their class and their state, as pickle takes it; fields of dataclasses, attrs
   classes and groups of fields have no order.
 
-A hash replaces an encoding of more than `SHORT` bytes, which bounds the memory. A `Walk` remembers
-these, so a part that a value contains many times is encoded once.
+A hash replaces an encoding of more than `SHORT` bytes, to limit the memory. A `Walk` remembers
+these hashes, so a part that a value contains many times is encoded only once.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Walk:
             encode = _ENCODERS[kind] = next(find(kind) for find in finders)
         return encode(value, self)
 
-    # What adapters make encodings with: see `superparams.adapters.adapter.Digests`.
+    # The functions for adapters, see `superparams.adapters.adapter.Digests`.
 
     short: ClassVar[int] = SHORT
 
