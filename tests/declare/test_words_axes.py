@@ -205,7 +205,7 @@ def test_functions_and_classes_are_given_by_their_names() -> None:
         ("size=smal", r"Named\.size takes int, not 'smal'; did you mean small\? Its names: small,"),
         ("activation=rel", r"takes Callable, not 'rel'; did you mean relu\? Its names: relu, tanh"),
         ("loss=x", r"Named\.loss takes Callable, not 'x'; its names: plain, twice"),
-        ("size=small,small", "given 'small' twice"),
+        ("size=small,small", "has 'small' twice"),
         ("odd='a", r"Its names: a, b, 'x, y', 1\.\.3"),
     ],
 )

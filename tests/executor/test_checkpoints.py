@@ -331,7 +331,7 @@ def test_what_can_be_saved(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert errors.keys() == {"both", "self", "method", "group", "lock"}
     assert "one object, or names" in errors["both"]
     for what in ("self", "method"):
-        assert "Saves.save(): a setting of Saves is part of" in errors[what]
+        assert "Saves.save(): the object to save contains a setting of Saves" in errors[what]
         assert "no object or method that refers to self" in errors[what]
     assert "contains Group, which has a secret" in errors["group"]
     assert "state_dict()" in errors["lock"]
