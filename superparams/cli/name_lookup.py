@@ -123,7 +123,7 @@ def _no_root(start: Path, project: Path) -> str:
 
 
 def _python_files(folder: Path) -> list[Path]:
-    """Some Python files in a folder; none where it cannot be listed."""
+    """Some Python files in a folder; none if it cannot be listed."""
     return sorted(file for file in folder.glob("*.py") if file.is_file())[:MOST_FILES]
 
 

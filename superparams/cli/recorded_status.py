@@ -36,7 +36,7 @@ class SpaceNow:
     """The declared space of an experiment, as far as a run recorded it.
 
     Attributes:
-        size: The number of its settings; None where it is not known.
+        size: The number of its settings; None if it is not known.
         is_exact: Whether `size` is exact; otherwise it is an upper bound.
         axes: The text of each axis, by the name of its field.
         why: Why its settings cannot be compared with the records; empty when they can.

@@ -196,7 +196,7 @@ def run_or_report(name: str, act: Callable[[], T]) -> T | ImpossibleRun:
     """
     try:
         return act()
-    except BrokenPipeError:  # nobody reads the output any more
+    except BrokenPipeError:  # the reader of the output is gone
         raise
     except SuperparamsError as error:
         why = "\n".join([str(error), *getattr(error, "__notes__", ())])

@@ -244,7 +244,7 @@ def row_of_field(params: object, field: Field, prefix: str) -> Iterator[tuple[st
 
 
 class RowMaker:
-    """Gives the columns of each setting of a space, quickly where they are all plain.
+    """Gives the columns of each setting of a space, quickly if all of them are plain.
 
     The cells that all settings share are computed at once, before the first setting runs.
     """

@@ -43,7 +43,7 @@ def refuse_more(where: str, values: Sequence[object], example: str) -> None:
     Args:
         where: The method, for errors: `Class.save()`.
         values: Its positional arguments.
-        example: A call that is right.
+        example: A correct call.
 
     Raises:
         TypeError: For more than one.

@@ -68,7 +68,7 @@ class CheckpointFolder:
         self._run = self.path / "run"
 
     def make(self) -> None:
-        """Create it, if it is not there."""
+        """Create the folder if it does not exist."""
         make_folder(self.files)
 
     def inherit(self, codes: Iterable[str]) -> None:

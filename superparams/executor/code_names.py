@@ -47,7 +47,7 @@ def _codes(value: object) -> Iterator[CodeType]:
 def libraries_of(cls: type[Any], values: Iterable[object]) -> list[str]:
     """Installed packages that settings will need, for workers to load while the space is packed.
 
-    If the module of an experiment is imported, all that this module imports counts. If the
+    If the module of an experiment is imported, all of its imports count. If the
     experiment is of a script or a notebook, only the names in its own methods count, and
     cloudpickle, which carries its class.
 

@@ -46,7 +46,7 @@ Owner = tuple[type[Params], str] | Value
 
 
 class Program:
-    """A space and all that a worker needs to run its settings; packed once a run.
+    """A space, and everything that a worker needs to run its settings; packed once in each run.
 
     Args:
         space: The experiment; a setting is a space of one.
@@ -56,7 +56,7 @@ class Program:
         snapshot: The project's code as it was when the run began.
 
     Attributes:
-        on_failure: Called with what a setting raises, where it was raised.
+        on_failure: Called with the error of a setting, where it was raised.
         surroundings: The process-wide settings of the process in which the run began.
         generators: The global random generators to seed before each setting; None for none.
         script_notes: Sentences about parts of the script that other processes do not get.
@@ -64,7 +64,7 @@ class Program:
         codes: The code of each setting; None if all have that of the class.
         stopper: The stopper of the run, as rows name it, if there is one.
         proposed: The points of the settings, if these are proposed while the run goes on.
-        checkpoints: Which checkpoints settings take up; None where they have none.
+        checkpoints: The checkpoints from which settings resume; None if there are none.
         setting_needs: What each setting needs of a machine; None without declared resources.
     """
 

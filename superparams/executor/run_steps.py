@@ -78,7 +78,7 @@ class RunSteps:
             self._note(batch)
 
     def check(self) -> None:
-        """Raise the error because of which steps could not be recorded."""
+        """Raise the error that prevented the recording of steps."""
         if self._error is not None:
             raise self._error
 

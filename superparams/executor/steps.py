@@ -1,8 +1,8 @@
 """Steps: rows that a setting records while it runs, and whether it goes on after each.
 
-A place sets two variables where it runs settings. `step_recorder` takes steps as they are recorded;
-without it they go with the outcome of their setting. `step_teller` is set if a stopper decides at
-steps: it passes on a row, and waits for the answer whether the setting goes on.
+A place sets two context variables for its settings. `step_recorder` takes steps as they are
+recorded; without it they go with the outcome of their setting. `step_teller` is set if a stopper
+decides at steps: it passes on a row, and waits for the answer whether the setting goes on.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ __all__ = ["row_of_stopper"]
 def row_of_stopper(row: Mapping[str, object]) -> dict[str, Any]:
     """A row as stoppers get it, the same under every engine: a copy of plain data.
 
-    A stopper may change it, and what is recorded stays as it was.
+    A stopper may change it without an effect on the recorded row.
     """
     return {str(name): _plain(x) for name, x in row.items()}
 

@@ -312,7 +312,7 @@ def prepare(space: Experiment, options: RunOptions) -> Job:
 
 
 def _snapshot_of(code: Code) -> Snapshot:
-    """The project's code as it is now, for workers."""
+    """The present code of the project, for workers."""
     texts = {str(path): text for path, text in code.texts.items()}
     changing = importable_modules(code.changing)
     in_order = tuple(name for name in list(sys.modules) if name in changing) if changing else ()

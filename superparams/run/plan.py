@@ -116,7 +116,7 @@ def plan(
         resume: Whether to leave out settings that are done.
         only: Which settings to run, see `Only`.
         same_stops: The names of runs that stopped settings as this run would: these are done.
-        shard: The only shard to run. Which settings it has does not depend on what is recorded.
+        shard: The only shard to run. Its settings do not depend on the records.
 
     Raises:
         RunError: For a space or a shard so large that the comparison would take minutes, and for a

@@ -72,7 +72,7 @@ def answers_in(batch: pa.RecordBatch, goals: Sequence[Goal]) -> dict[int, tuple[
 
 
 def goal_values(rows: Results, name: str) -> list[float | None]:
-    """The values of a goal in each row; None where there is no number."""
+    """The values of a goal in each row; None if there is no number."""
     table = rows.to_arrow()
     column = column_of_result(table.schema, name)
     if column not in rows.results:

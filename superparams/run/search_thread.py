@@ -2,7 +2,7 @@
 
 A strategy may take long to propose. Outcomes that arrive meanwhile would be lost if the driver were
 killed before they are recorded. If settings run in the main thread, they wait for the strategy
-anyway, so no thread is needed. Ctrl-C does not wait for a strategy: the strategy is told the other
+anyway, so no thread is needed. Ctrl-C does not wait for a strategy: the strategy gets the other
 outcomes when the search is resumed.
 """
 

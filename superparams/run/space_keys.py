@@ -23,8 +23,7 @@ __all__ = [
     "places_in_shard",
 ]
 
-# More keys than this are not compared with what is recorded: that alone would take minutes, and
-# gigabytes.
+# More keys than this are not compared with the records: that would take minutes, and gigabytes.
 LARGEST_PLAN: Final = 20_000_000
 # In a space larger than this, only recorded or requested keys are looked up, if they are few.
 SMALL_SPACE: Final = 1 << 17

@@ -59,7 +59,7 @@ class Stopping:
 
         Args:
             plan: Which settings are to run.
-            results: The recorded results of the experiment; None where there are none.
+            results: The recorded results of the experiment; None if there are none.
         """
         finished: list[tuple[int, Sequence[Row]]] = []
         if results is not None and plan.keys is not None and plan.n_todo < plan.size:

@@ -281,7 +281,7 @@ def size_of(path: Path) -> int:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """The paths in a folder, by name; none where it is no folder, or a link."""
+    """The paths in a folder, by name; none if it is no folder, or a link."""
     if not _is_folder(folder):
         return []
     with contextlib.suppress(OSError):

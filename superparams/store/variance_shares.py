@@ -54,7 +54,7 @@ class Share(NamedTuple):
     """What a field accounts for, as a part of the variance of all settings.
 
     Attributes:
-        total: Alone and together with others; None where there are too few settings to tell.
+        total: Alone and together with others; None if there are too few settings to tell.
         alone: Without other fields.
     """
 

@@ -93,7 +93,7 @@ class Reader:
         self._has_come.wait()
 
     def leave(self) -> None:
-        """Say that nobody reads any more."""
+        """Note that the reader has left."""
         self.is_gone = True
         self._has_come.set()
 

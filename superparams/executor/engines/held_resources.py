@@ -139,7 +139,7 @@ class MachineSharing:
         return OneMachine(needs, self.refused).most_places(options.num_proc)
 
     def sharing(self, program: Program) -> tuple[SettingNeeds, Machine] | None:
-        """For the scheduler; None where settings declare no resources."""
+        """For the scheduler; None if settings declare no resources."""
         needs: SettingNeeds | None = getattr(program, "setting_needs", None)
         return None if needs is None else OneMachine(needs, self.refused).sharing
 

@@ -166,7 +166,7 @@ class PlaceLog:
     """The log of one of several places in this process.
 
     Args:
-        folder: The folder of the run; None where nothing is kept.
+        folder: The folder of the run; None if nothing is kept.
         rank: The place.
         outer: The log of the setting that runs these, if one does.
 
@@ -251,7 +251,7 @@ class _Streams:
                     self._streams.append(stream)
 
     def write(self, write: Callable[[str], Any], text: str) -> Any:
-        """Write to a stream and, where that is what a setting prints, to its log."""
+        """Write to a stream, and to the log of the setting that prints, if there is one."""
         logs = [] if getattr(self._inside, "busy", False) else self._logs_of_this()
         if not logs:
             return write(text)

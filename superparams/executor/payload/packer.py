@@ -79,7 +79,7 @@ class Payload:
     def close(self) -> None:
         """Release the memory once no process maps it. A second call does nothing.
 
-        Processes that are attached are not affected; others cannot attach any more.
+        Processes that are attached are not affected; others can no longer attach.
         """
         self._handle = None
         self._segments = []

@@ -17,7 +17,7 @@ class MachineShare:
 
     Attributes:
         need: What each of its settings needs.
-        devices: The names of its devices; None where the need does not count devices.
+        devices: The names of its devices; None if the need does not count devices.
         machine: Identifies the machine, if there are several.
     """
 
@@ -56,7 +56,7 @@ class Machine:
         return min(counts)
 
     def shortage(self, need: Resources) -> str | None:
-        """The first amount of which a setting needs more than there is: its name in `Resources`."""
+        """The name, as in `Resources`, of the first amount that is too small for a setting."""
         if need.cpus is not None and need.cpus > self.cpus:
             return "cpus"
         if need.gpus and not self._most_by_devices(need.gpus):

@@ -16,7 +16,7 @@ class Pace:
         """Start with single settings.
 
         Args:
-            target: Seconds of work in a chunk: more where it takes long to reach a place.
+            target: Seconds of work in a chunk: more if it takes long to reach a place.
         """
         self._target = target
         self._seconds_each: float | None = None

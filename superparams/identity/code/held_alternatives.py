@@ -14,7 +14,7 @@ __all__ = ["held_alternatives"]
 
 
 def held_alternatives(code: Code, classes: Iterable[type[Any]]) -> tuple[str, ...] | None:
-    """The names of the alternatives of which a setting holds instances, in order.
+    """The names of the alternatives that a setting holds, by its instances, in order.
 
     Args:
         code: The code of the experiment.

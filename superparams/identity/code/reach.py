@@ -40,7 +40,7 @@ _IMPORT_BY_NAME = {"import_module", "__import__", "entry_points"}
 
 
 class Reach(ReachByName):
-    """Collects all that is reached; `finish` follows all that was added.
+    """Collects the reached code; `finish` follows all names that were added.
 
     Args:
         project: The user's files.

@@ -162,7 +162,7 @@ class _Lookup:
 
 
 class ReachByName(_Lookup):
-    """Collects the parts that are reached by name; `follow_rest` follows all that was added.
+    """Collects the parts that are reached by name; `follow_rest` follows all added names.
 
     Names are reached in two ways. *Fully*: their definition counts. *As declared*, by the
     declaration of a field: functions and classes count, but constants do not, since their values
@@ -256,7 +256,7 @@ class ReachByName(_Lookup):
         return self._inherited_fields(source, node) is not None
 
     def follow_rest(self) -> None:
-        """Follow all that was reached by name."""
+        """Follow all names that were reached."""
         while self._todo:
             source, name, full = self._todo.pop()
             if name is None:

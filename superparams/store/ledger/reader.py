@@ -54,7 +54,7 @@ class LedgerWarning(UserWarning):
 
 
 class Entry(NamedTuple):
-    """One batch of a ledger, and where it stands.
+    """One batch of a ledger, and its position.
 
     Attributes:
         batch: The rows. Columns that the file lacks come last, with their default.

@@ -217,7 +217,7 @@ class FieldOwners:
         return self.meets(fields.get(name, ()), size)
 
     def conditions_of(self, column: str) -> list[Condition]:
-        """The conditions of which one holds for the settings that have a field.
+        """The conditions for a field: settings have the field if they meet one of them.
 
         Empty if all settings have it, or if no run recorded that.
 

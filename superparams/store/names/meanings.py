@@ -139,8 +139,8 @@ class NamedPoints:
     Attributes:
         column: The dotted name of the field.
         owner: The class of the group that it is in, empty for the experiment itself.
-        conditions: Conditions, of which one holds for settings that have the field.
-        points: The points; none where the field has no names.
+        conditions: The conditions for the field: settings have it if they meet one of them.
+        points: The points; none if the field has no names.
     """
 
     column: str
@@ -199,7 +199,7 @@ def point_of(
         field: The field, or only its name if nothing else is known.
         x: The value.
         label: Its name.
-        known_digest: Returns its digest, or None where that is not known.
+        known_digest: Returns its digest, or None if that is not known.
     """
 
     @functools.cache

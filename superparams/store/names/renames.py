@@ -223,7 +223,7 @@ def renamed_rows(rows: Rows, experiment: object = None) -> Rows:
 
     Args:
         rows: Rows with the metadata of the table.
-        experiment: The experiment's class, or the space; None where that is not known.
+        experiment: The experiment's class, or the space; None if that is not known.
     """
     head = head_of(rows.schema)
     runs = _by_run(head.get(MEANINGS))

@@ -130,7 +130,7 @@ class KeptCode:
         There are none if the code cannot be read.
 
         Args:
-            project: The project as it is now.
+            project: The present project.
             command: The words of the command to run.
         """
         if self.read_error:

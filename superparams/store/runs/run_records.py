@@ -176,7 +176,7 @@ class Run:
 
     @cached_property
     def texts(self) -> dict[str, str]:
-        """The text of each part of the code, by its name; empty where it was not kept."""
+        """The text of each part of the code, by its name; empty if it was not kept."""
         return self.kept_code.texts
 
     @cached_property
@@ -198,16 +198,16 @@ class Run:
         return {name: count for name, count in totals.items() if count}
 
     def text(self, name: str) -> str | None:
-        """A text of the manifest; None where there is none."""
+        """A text of the manifest; None if there is none."""
         return json_text(self.manifest.get(name))
 
     def number(self, name: str) -> int | None:
-        """A whole number of the manifest; None where there is none."""
+        """A whole number of the manifest; None if there is none."""
         value = self.manifest.get(name)
         return value if isinstance(value, int) else None
 
     def group(self, name: str) -> Mapping[str, Any]:
-        """A mapping in the manifest; empty where there is none."""
+        """A mapping in the manifest; empty if there is none."""
         return json_object(self.manifest.get(name))
 
 

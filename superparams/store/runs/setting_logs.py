@@ -34,7 +34,7 @@ class Log:
     end: int | None = None
 
     def chunks(self) -> Iterator[bytes]:
-        """Its content, at most a MiB at a time; nothing where the file is gone.
+        """Its content, at most a MiB at a time; nothing if the file is gone.
 
         A hole of more than a MiB, such as in a sparse file of a TiB, is not read but mentioned.
         """

@@ -59,7 +59,7 @@ def rows_of_running(run: Run, settings: Sequence[RunningSetting]) -> pa.Table:
 
 
 def _cell(cell: Mapping[str, str | None] | None) -> _Cell | None:
-    """A parameter and its type; None where it is null, or where the setting has none."""
+    """A parameter and its type; None if it is null, or where the setting has none."""
     if cell is None or cell["text"] is None:
         return None
     return value_of(cell), type_of(cell)

@@ -32,7 +32,7 @@ _MAP = pa.map_(
 class ColumnType(NamedTuple):
     """The type of a column, and the kind of its values before they became text.
 
-    kind: None where the values were not changed into text.
+    kind: None if the values were not changed into text.
     """
 
     type: pa.DataType

@@ -81,7 +81,7 @@ class StartWorker(NamedTuple):
     Attributes:
         rank: The rank.
         log_size: The bytes that its log has so far.
-        share: What the worker gets of the node; None where settings declare no resources.
+        share: What the worker gets of the node; None if settings declare no resources.
     """
 
     rank: int

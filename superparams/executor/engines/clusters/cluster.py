@@ -25,7 +25,7 @@ class ClusterNode(NamedTuple):
         name: How messages call it.
         n_cpus: Its processors, and the number of workers that it may have.
         n_devices: Its devices, as far as the cluster knows of them.
-        memory: Bytes for settings; None where the cluster does not say.
+        memory: Bytes for settings; None if the cluster does not say.
         host: Nodes on one host have devices in common.
     """
 

@@ -19,7 +19,7 @@ from superparams.executor.engines.clusters.node_agent import NodeAgent
 
 __all__ = ["Dask"]
 
-_CONNECT = 5.0  # seconds for a connection to a worker; where there is none, bytes go another way
+_CONNECT = 5.0  # seconds for a connection to a worker; without one, bytes take another way
 
 
 class Dask(ClusterEngine):
@@ -186,7 +186,7 @@ class _DaskLine:
             self._actor.tell(batches).result()
 
     def bring(self, batch: bytes) -> None:
-        """Send a large batch straight to the worker; through the scheduler where that fails."""
+        """Send a large batch straight to the worker; if that fails, through the scheduler."""
         try:
             future = self._client.scatter(
                 batch, workers=[self._address], direct=True, hash=False, timeout=_CONNECT

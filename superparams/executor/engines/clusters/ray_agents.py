@@ -21,7 +21,7 @@ from superparams.executor.engines.clusters.node_agent import NodeAgent
 
 __all__ = ["Ray"]
 
-_N_CALLS: Final = 3  # of an actor at once: it listens while it is told something
+_N_CALLS: Final = 3  # calls of an actor at once: it listens while it gets messages
 _KEEP: Final = 10.0  # seconds that an actor stays after a run
 _END: Final = 5.0  # seconds that an agent may take to end before its process is ended
 # An actor on a node, by what it has: the node, processors, devices, bytes of memory.

@@ -47,7 +47,7 @@ _MOST_FAILED_STARTS = 3
 _MOST_TEMPLATES = 3  # that may die one after another while no setting runs
 _CHANNEL_CLOSED = 1.0  # seconds that a worker may go on without its channel
 _HELLO = 120.0  # seconds that a fresh process may take until it runs our code
-_TEARDOWN = 60.0  # seconds that teardown may take where no limit is given
+_TEARDOWN = 60.0  # seconds that teardown may take without a limit
 
 _Items = Iterator[m.Event | bytes]
 

@@ -20,7 +20,7 @@ _MOST_FILES = 8  # that come along with a frame
 
 @enum.unique
 class Kind(enum.IntEnum):
-    """What a frame says. a and b are whole numbers whose meaning is told here."""
+    """The kind of a frame. The meaning of its whole numbers a and b is described here."""
 
     BOOT = 1  # driver to template or to a fresh worker: a pickled Boot
     HANDLE = 13  # driver to template: the pickled handle of the payload; the cells come along
