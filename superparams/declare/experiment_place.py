@@ -24,10 +24,12 @@ from superparams.declare.checkpoint_methods import (
     load_of,
     save_of,
 )
+from superparams.declare.descriptors import Value
 from superparams.declare.field import Field
-from superparams.declare.instance_state import key_on, place_on, set_key
+from superparams.declare.instance_state import declaration_on, key_on, place_on, set_key
 from superparams.declare.log_method import log_of
 from superparams.declare.metaclass import fields_of
+from superparams.declare.mistakes import is_scalar
 from superparams.declare.place import ParamsPlace
 from superparams.declare.saved_state import NOTHING
 from superparams.declare.secrets import points_of
@@ -162,7 +164,8 @@ _SAID_OF_CLASSES: Final = (
 
 
 def notes_of_fields(space: object) -> Iterator[str]:
-    """Notes on fields with the name and a value of such an attribute."""
+    """Notes on fields whose declaration may mean something else than what it says."""
+    yield from _lists_of_one_value(space)
     for name, usual, otherwise in _SAID_OF_CLASSES:
         field = fields_of(space.__class__).get(name)
         if field is not None and any(x is usual for x in points_of(space.__dict__.get(name))):
@@ -170,6 +173,23 @@ def notes_of_fields(space: object) -> Iterator[str]:
                 f"{field.where} is a parameter, so {otherwise}, write {name} = {usual} without an "
                 "annotation"
             )
+
+
+def _lists_of_one_value(params: object) -> Iterator[str]:
+    """Notes on fields of one number or text that hold a list, where `search` may be meant."""
+    for field in fields_of(params.__class__).values():
+        declared = declaration_on(params, field)
+        x = params.__dict__.get(field.name, declared)
+        x = x.given if isinstance(x, Value) else x
+        if isinstance(x, list | tuple | range | set) and is_scalar(field.annotation):
+            text = shorten(x)
+            yield (
+                f"{field.where} is {text}, one value, though its annotation allows no "
+                f"{type(x).__name__}; to search these values, write {field.name}=search({text})"
+            )
+        for point in points_of(x):
+            if is_group(point):
+                yield from _lists_of_one_value(point)
 
 
 class _DrawnSettings:

@@ -21,6 +21,7 @@ from superparams.space.groups import group_class, is_group
 __all__ = [
     "alternatives",
     "is_method",
+    "is_scalar",
     "refuse_class",
     "refuse_no_group",
     "refuse_slips",
@@ -92,18 +93,18 @@ def _refuse_comma(where: str, annotation: Any, default: Any) -> None:
     if not _is_a(default, (tuple,)) or len(default) != 1 or hasattr(default, "_fields"):
         return
     only: Any = default[0]
-    if _is_a(only, (Search, Value)) or (_is_scalar(annotation) and not inspect.isclass(only)):
+    if _is_a(only, (Search, Value)) or (is_scalar(annotation) and not inspect.isclass(only)):
         raise FieldError(
             f"{where}: ({shorten(only)},) is a tuple, since a comma stands at its end; write "
             f"{where.rpartition('.')[2]} = {shorten(only)} without it"
         )
 
 
-def _is_scalar(annotation: object) -> bool:
+def is_scalar(annotation: object) -> bool:
     """Whether only numbers, texts, members of an Enum, groups and None are values of it."""
     origin = typing.get_origin(annotation)
     if origin in UNIONS:
-        return all(map(_is_scalar, typing.get_args(annotation)))
+        return all(map(is_scalar, typing.get_args(annotation)))
     if annotation is None or annotation is types.NoneType or group_class(annotation) is not None:
         return True
     return isinstance(annotation, type) and issubclass(annotation, (*SCALARS, enum.Enum))
@@ -273,7 +274,7 @@ def _meant_at(annotation: object, depth: int) -> list[Any]:
 def _inside(annotation: object) -> Iterator[Any]:
     """The annotation of the items of a container; Any if it is not known."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if _is_scalar(annotation) or origin is typing.Literal:
+    if is_scalar(annotation) or origin is typing.Literal:
         return
     if not isinstance(origin, type) or not arguments:
         yield Any

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import pytest
 
-from superparams import Experiment, Results, search
+from superparams import Experiment, Params, Results, search
 from superparams.errors import FieldError
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -116,6 +116,43 @@ def test_59_a_misspelt_field_is_told_with_what_is_meant(tmp_path: Path, num_proc
         "AttributeError: 'Misspelt' object has no attribute 'rat' (did you mean rate?)"
     }
     assert errors(Elsewhere(x=0)) == {"AttributeError: 'str' object has no attribute 'rat'"}
+
+
+def test_59_a_list_where_search_was_meant_is_noted(tmp_path: Path) -> None:
+    class Net(Params):
+        width: int = 8
+
+    class Listed(Xs):
+        rate: float = [0.1, 0.2]  # type: ignore[assignment]  # pyright: ignore
+        name: str | None = None
+        layers: list[int] = [64, 64]
+        anything: Any = (1, 2)
+        sizes: list[int] | int = search([[1, 2], 3])
+        net: Net = Net()
+
+        def run(self) -> dict[str, Any]:
+            return {"y": repr(self.rate)}
+
+    def told(space: Experiment) -> list[str]:
+        table = space.run_all(results=tmp_path, progress=False)
+        return [note for note in table.notes if "one value" in note]
+
+    of_rate = (
+        "Listed.rate is [0.1, 0.2], one value, though its annotation allows no list; to search "
+        "these values, write rate=search([0.1, 0.2])"
+    )
+    assert told(Listed()) == [of_rate]
+    assert told(Listed(rate=0.5)) == []
+    assert told(Listed(rate=search([0.1, 0.2]))) == []
+    calls: list[tuple[dict[str, Any], str]] = [
+        ({"x": (1, 2)}, "Xs.x is (1, 2), one value, though its annotation allows no tuple"),
+        ({"x": range(3)}, "write x=search(range(0, 3))"),
+        ({"name": ["a", "b"]}, "write name=search(['a', 'b'])"),
+        ({"net": Net(width=[8, 16])}, "Net.width is [8, 16], one value"),  # type: ignore[arg-type]  # pyright: ignore
+    ]
+    for fields, note in calls:
+        (found,) = told(Listed(**{"rate": 0.5, **fields}))
+        assert note in found
 
 
 def test_59_valid_without_return_is_an_error_with_the_remedy(tmp_path: Path) -> None:

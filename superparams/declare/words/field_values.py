@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -237,6 +238,8 @@ class _Reader:
         purpose = " to search" if self.call else ""
         several = f", or {self.name}={','.join(samples)}{purpose}" if len(samples) > 1 else ""
         several = several if self.sign == "=" else ""
+        if self.has_ranges and re.fullmatch(r"\W?-?\d+\s*[:-]\s*\d+\W?|range\(.*", item):
+            several += f", or {self.name}=0..9 for all from 0 to 9"
         likely = Bounds(1, 2, None, "log", is_whole=True)
         is_range = ".." in item and self.call and self.sign == "="
         if is_range and takes_bounds(self.annotation, self.scope, likely):
