@@ -193,13 +193,51 @@ def _missing_cell(_: object, cells: TableCells) -> Any:
     return cells.null
 
 
+def _array_cell(array: Any, cells: TableCells) -> Any:
+    """A list of the values of a series, an index or an array, each of its own type.
+
+    Numpy has no missing integers: it would make them floats, and change those beyond 2**53.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(array.dtype, np.dtype) or not _is_known_to_arrow(array.dtype):
+        return array_cell(array, cells)
+    try:
+        return cells.arrow(pa.array(array, from_pandas=True))
+    except (ValueError, TypeError, NotImplementedError):  # types that only pandas knows
+        return cells.items(array.tolist())
+
+
+def _is_known_to_arrow(dtype: Any) -> bool:
+    """Whether Arrow has a type for missing values, text or categories of pandas.
+
+    Arrow would record a period by its ordinal. All others have their values in numpy.
+    """
+    pandas: Any = sys.modules["pandas"]
+    if isinstance(dtype, pandas.CategoricalDtype):
+        return _is_plain_index(dtype.categories)
+    return not isinstance(
+        dtype,
+        (pandas.PeriodDtype, pandas.IntervalDtype, pandas.DatetimeTZDtype, pandas.SparseDtype),
+    )
+
+
+def _is_plain_index(index: Any) -> bool:
+    import numpy as np
+
+    return not isinstance(index.dtype, np.dtype) or index.dtype.kind in "biuf"
+
+
 def _frame_cell(frame: Any, cells: TableCells) -> Any:
     if not frame.columns.is_unique:
         raise TypeError(
             "a table cannot hold a frame with two columns of one name; rename one of them"
         )
     try:
-        return cells.arrow(frame)
+        import pyarrow as pa
+
+        return cells.arrow(_with_texts_of_periods(pa.table(frame)))
     except (ValueError, TypeError, NotImplementedError):  # objects of several types
         return cells.items(frame.to_dict("records"))
 
@@ -209,7 +247,7 @@ def _table(frame: Any, cells: TableCells) -> Any:
     import pyarrow as pa
 
     try:
-        return pa.table(frame)
+        return _with_texts_of_periods(pa.table(frame))
     except (ValueError, TypeError, NotImplementedError):
         columns = [_column(frame.iloc[:, position], cells) for position in range(frame.shape[1])]
         return cells.table([str(name) for name in frame.columns], columns)
@@ -219,9 +257,28 @@ def _column(series: Any, cells: TableCells) -> tuple[Any, str | None]:
     import pyarrow as pa
 
     try:
-        return pa.chunked_array(series), None
+        return _text_of_periods(pa.chunked_array(series)), None
     except (ValueError, TypeError, NotImplementedError):
         return cells.column(series.tolist())
+
+
+def _with_texts_of_periods(table: Any) -> Any:
+    """A table with periods such as 2020-01 as text, which Arrow holds as numbers since 1970."""
+    for place, column in enumerate(table.columns):
+        text = _text_of_periods(column)
+        if text is not column:
+            table = table.set_column(place, table.column_names[place], text)
+    return table
+
+
+def _text_of_periods(column: Any) -> Any:
+    import pyarrow as pa
+
+    if getattr(column.type, "extension_name", "") != "pandas.period":
+        return column
+    values = column.to_pandas().array
+    texts = [str(x) if x == x else None for x in values]  # no time is equal to itself
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 # ---- sharing
@@ -282,13 +339,13 @@ LIBRARY: Final = Library(
             copy=_copy_series,
             is_lazy=True,
             digest=_digest_series,
-            cell=array_cell,
+            cell=_array_cell,
         ),
         "Index": Adapter(
-            equal=_equal_indexes, copy=_copy_array, digest=_digest_index, cell=array_cell
+            equal=_equal_indexes, copy=_copy_array, digest=_digest_index, cell=_array_cell
         ),
         "ExtensionArray": Adapter(
-            equal=_equal_values, copy=_copy_array, digest=_digest_array, cell=array_cell
+            equal=_equal_values, copy=_copy_array, digest=_digest_array, cell=_array_cell
         ),
         "BaseBlockManager": Adapter(share=_share_manager),
         "Timestamp": _TIME,

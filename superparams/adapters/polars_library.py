@@ -96,6 +96,19 @@ def _frame_cell(frame: Any, cells: TableCells) -> Any:
     return cells.arrow(frame)
 
 
+def _series_cell(series: Any, cells: TableCells) -> Any:
+    """A list of the values, each of its own type; numpy has no missing integers and no zones."""
+    if _holds_objects(series):
+        return cells.items(series.to_list())
+    dtype = series.dtype
+    if (dtype.is_integer() or dtype.is_float()) and not series.null_count():
+        return array_cell(series, cells)
+    try:
+        return cells.arrow(series.to_arrow())
+    except Exception:  # a type that only polars has
+        return cells.items(series.to_list())
+
+
 def _table(frame: Any, cells: TableCells) -> Any:
     """A table; objects become text as in a dict, since Arrow would record where they are."""
     import pyarrow as pa
@@ -179,7 +192,7 @@ LIBRARY: Final = Library(
             copy=_copy_series,
             is_lazy=True,
             digest=_digest_series,
-            cell=array_cell,
+            cell=_series_cell,
             share=_share_series,
         ),
     },

@@ -92,7 +92,7 @@ SAMPLES: dict[str, Sample] = {
         lambda: pd.Series([1], name="a"), lambda: pd.Series([1], name="b"), [1], set_first
     ),
     "texts": Sample(
-        lambda: pd.Series(["a", None]), lambda: pd.Series(["a", "b"]), ["a", NAN], set_first
+        lambda: pd.Series(["a", None]), lambda: pd.Series(["a", "b"]), ["a", None], set_first
     ),
     "lists": Sample(
         lambda: pd.Series([[1], [2]]),
@@ -125,7 +125,7 @@ SAMPLES: dict[str, Sample] = {
     "missing integers": Sample(
         lambda: pd.array([1, None], dtype="Int64"),
         lambda: pd.array([1, 2], dtype="Int64"),
-        [1.0, NAN],
+        [1, None],
         lambda x, i: x.__setitem__(0, i),
     ),
     "time": Sample(lambda: DAY, lambda: DAY + pd.Timedelta("1ns"), DAY),

@@ -68,7 +68,7 @@ SAMPLES: dict[str, Sample] = {
     "series": Sample(
         lambda: pl.Series([1.0, NAN]), lambda: pl.Series([1.0, 2.0]), [1.0, NAN], set_first
     ),
-    "null": Sample(lambda: pl.Series([1, None]), lambda: pl.Series([1, 2]), [1.0, NAN], set_first),
+    "null": Sample(lambda: pl.Series([1, None]), lambda: pl.Series([1, 2]), [1, None], set_first),
     "name": Sample(lambda: pl.Series("a", [1]), lambda: pl.Series("b", [1]), [1], set_first),
     "type": Sample(lambda: pl.Series([1], dtype=pl.Int32), lambda: pl.Series([1]), [1], set_first),
     "categories": Sample(

@@ -127,6 +127,54 @@ def test_a_value_keeps_its_type(value: Any, form: str, expected: Any) -> None:
     assert (str(field.type), kind_of(field), found) == (form, None, expected)
 
 
+BEYOND = 2**60 + 1  # not a float
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "expected"),
+    [
+        (pl.Series([BEYOND, None]), "int64", [BEYOND, None]),
+        (pl.Series([True, None]), "bool", [True, None]),
+        (pl.Series([None, "a"], dtype=pl.Categorical), "string", [None, "a"]),
+        (pl.Series([None, dt.date(2020, 1, 2)]), "date32[day]", [None, dt.date(2020, 1, 2)]),
+        (pl.Series([{"a": BEYOND}, None]), "struct<a: int64>", [{"a": BEYOND}, None]),
+        (pl.Series([[1], None]), "list<item: int64>", [[1], None]),
+        (pl.Series([float("inf"), None]), "double", [float("inf"), None]),
+        (pd.Series([BEYOND, None], dtype="Int64"), "int64", [BEYOND, None]),
+        (pd.Series([BEYOND, None], dtype="int64[pyarrow]"), "int64", [BEYOND, None]),
+        (pd.array([BEYOND, None], dtype="Int64"), "int64", [BEYOND, None]),
+        (pd.Index([BEYOND, None], dtype="Int64"), "int64", [BEYOND, None]),
+        (pd.Series([True, None], dtype="boolean"), "bool", [True, None]),
+        (pd.Series(["a", None], dtype="string"), "string", ["a", None]),
+        (pd.Series([BEYOND, None], dtype="category"), "int64", [BEYOND, None]),
+        (pd.Categorical(["a", None]), "string", ["a", None]),
+        (pd.Series([1, 2], dtype="Int64"), "int64", [1, 2]),
+        (pa.array([BEYOND, None]), "int64", [BEYOND, None]),
+    ],
+)
+def test_a_missing_value_changes_no_other_one(value: Any, form: str, expected: Any) -> None:
+    field, found = stored(value)
+    assert (str(field.type), found) == (f"list<item: {form}>", expected)
+    nested, inside = stored([value, value])
+    assert (str(nested.type), inside) == (f"list<item: list<item: {form}>>", [expected] * 2)
+
+
+def test_a_series_of_polars_keeps_its_zone() -> None:
+    zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    moments = [dt.datetime(2020, 1, 2, tzinfo=zone), None]
+    assert stored(pl.Series(moments, dtype=pl.Datetime("us", "Europe/Berlin")))[1] == moments
+
+
+def test_periods_in_a_frame_are_readable() -> None:
+    months = pd.PeriodIndex(["2020-01", "NaT", "2020-03"], freq="M")
+    for frame in (pd.DataFrame({"month": months}), pd.DataFrame(index=months.rename("month"))):
+        (batch,) = decode(encode([outcome(frame)]))
+        assert batch.column("result.month").to_pylist() == ["2020-01", None, "2020-03"]
+    mixed = pd.DataFrame({"month": months, "x": [1, "a", None]})
+    (batch,) = decode(encode([outcome(mixed)]))
+    assert batch.column("result.month").to_pylist() == ["2020-01", None, "2020-03"]
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
@@ -143,6 +191,8 @@ def test_a_value_keeps_its_type(value: Any, form: str, expected: Any) -> None:
         (dt.timedelta.max, "timedelta", str(dt.timedelta.max)),
         (dt.time(1, tzinfo=dt.timezone.utc), "time", "01:00:00+00:00"),
         ([1, "a"], "json", '[1, "a"]'),
+        ([np.str_("a"), 1, None], "json", '["a", 1, null]'),
+        ([np.bytes_(b"a"), 1], "json", "[\"b'a'\", 1]"),
         ([{"a": 1}, {"b": "\udcff"}], "json", '[{"a": 1}, {"b": "\\udcff"}]'),
         (np.array([1, None, "a"], object), "json", '[1, null, "a"]'),
         ({}, "json", "{}"),
