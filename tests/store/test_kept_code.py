@@ -340,7 +340,7 @@ def test_a_patch_that_had_to_be_cut(tmp_path: Path, project: Project) -> None:
 
 
 def test_a_hostile_run_folder(tmp_path: Path, project: Project) -> None:
-    """What is brought back stays in its folder, and no option is smuggled into git."""
+    """Restored code stays in its folder, and no option is smuggled into git."""
     made = project.run()
     run = RunFolder(made.run)
     outside = tmp_path / "outside"
