@@ -80,12 +80,12 @@ class Verbs(click.Group):
                 for option in options
                 for name in [*option.opts, *option.secondary_opts]
             }
-            return [CompletionItem(name, help=helps[name]) for name in _begun(helps, incomplete)]
-        verbs = [CompletionItem(name, help=VERBS[name]) for name in _begun(VERBS, incomplete)]
+            return [CompletionItem(name, help=helps[name]) for name in _matching(helps, incomplete)]
+        verbs = [CompletionItem(name, help=VERBS[name]) for name in _matching(VERBS, incomplete)]
         return [*verbs, *NAME.shell_complete(ctx, ctx.command.params[0], incomplete)]
 
 
-def _begun(words: Iterable[str], incomplete: str) -> list[str]:
+def _matching(words: Iterable[str], incomplete: str) -> list[str]:
     return [word for word in words if word.startswith(incomplete)]
 
 

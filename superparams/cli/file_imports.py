@@ -80,7 +80,7 @@ def load_each(root: Root, references: Iterable[ExperimentReference]) -> Iterator
         if isinstance(imported, Broken):
             yield LoadedFile(reference, error=imported)
         else:
-            yield _wanted(imported, reference)
+            yield _requested(imported, reference)
 
 
 def _imported(root: Root, package: Package, reference: ExperimentReference) -> ModuleType | Broken:
@@ -138,7 +138,7 @@ def _import_root(folder: Path) -> Path:
     return folder
 
 
-def _wanted(module: ModuleType, reference: ExperimentReference) -> LoadedFile:
+def _requested(module: ModuleType, reference: ExperimentReference) -> LoadedFile:
     classes = experiments_of(module)
     if reference.cls is None:
         run = [cls for cls in classes if _has_run(cls)]

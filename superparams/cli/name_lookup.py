@@ -289,7 +289,7 @@ def _unique(root: Root, tree: Tree, meaning: Meaning) -> str:
 
 def _unknown(root: Root, tree: Tree, target: str) -> str:
     dotted = target.removesuffix(".py").replace("/", ".").replace(":", ".").strip(".")
-    near = similar(dotted.removeprefix(f"{root.folder.name}."), _known(root, tree), 4)
+    near = similar(dotted.removeprefix(f"{root.folder.name}."), _all_names(root, tree), 4)
     remedy = f"did you mean {', '.join(near)}?" if near else "`experiment list` lists all"
     file = Path(os.path.abspath(target.partition(":")[0]))
     if file.suffix == ".py" and _inside(root.folder, file) is None and file.is_file():
@@ -297,7 +297,7 @@ def _unknown(root: Root, tree: Tree, target: str) -> str:
     return f"there is no experiment {target!r} in {root.folder}; {remedy}"
 
 
-def _known(root: Root, tree: Tree) -> list[str]:
+def _all_names(root: Root, tree: Tree) -> list[str]:
     """The names of all folders, files and classes."""
     names = [".".join(parts) for parts in tree.folders(())]
     for parts, file in tree.files(()):

@@ -272,7 +272,7 @@ class _Space:
         if last_trial != trial[:2]:
             attempt = self._attempt(trial)
             self._last = trial[:2], attempt
-        point = self._kept(trial, attempt)
+        point = self._values_if_kept(trial, attempt)
         if point is None:
             raise LeftOut
         return layout.make(point)
@@ -282,11 +282,11 @@ class _Space:
         among = [trial.repetition] if self._strides is None else range(self._strides.size)
         for attempt in range(MOST_ATTEMPTS):
             for repetition in among:
-                if self._kept(trial._replace(repetition=repetition), attempt) is not None:
+                if self._values_if_kept(trial._replace(repetition=repetition), attempt) is not None:
                     return attempt
         raise refused(self._where, trial.number)
 
-    def _kept(self, trial: Trial, attempt: int) -> tuple[Any, ...] | None:
+    def _values_if_kept(self, trial: Trial, attempt: int) -> tuple[Any, ...] | None:
         """The values of an attempt, if `valid` keeps them."""
         layout = self._layout
         assert layout.valid is not None

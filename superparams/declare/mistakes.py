@@ -290,13 +290,14 @@ def alternatives(annotation: object) -> Iterator[Any]:
     """The members of a union, without aliases and wrappers; else the annotation itself."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     aliased = next(
-        (alias for name in ("__value__", "__supertype__") if (alias := _of(annotation, name))), None
+        (alias for name in ("__value__", "__supertype__") if (alias := _read(annotation, name))),
+        None,
     )
     if origin in UNIONS or origin in WRAPPERS:
         for member in arguments[:1] if origin in WRAPPERS else arguments:
             yield from alternatives(member)
     elif isinstance(annotation, typing.TypeVar):
-        for bound in annotation.__constraints__ or (_of(annotation, "__bound__") or Any,):
+        for bound in annotation.__constraints__ or (_read(annotation, "__bound__") or Any,):
             yield from alternatives(bound)
     elif aliased is not None:
         yield from alternatives(aliased)
@@ -304,7 +305,7 @@ def alternatives(annotation: object) -> Iterator[Any]:
         yield annotation
 
 
-def _of(x: object, name: str) -> Any:
+def _read(x: object, name: str) -> Any:
     return getattr(x, name, None)
 
 

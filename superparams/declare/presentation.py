@@ -54,7 +54,7 @@ def shown_fields(params: object) -> Iterator[tuple[str, str]]:
         held = params.__dict__
         if name in held:
             x = held[name]
-            yield name, inline(x) if is_open(x) else _shown(x)
+            yield name, inline(x) if is_open(x) else _shown_value(x)
             continue
         declared = declaration_on(params, field)
         if isinstance(declared, Value) and (declared.secret or _is_to_be_made(declared)):
@@ -62,7 +62,7 @@ def shown_fields(params: object) -> Iterator[tuple[str, str]]:
         elif isinstance(declared, Value) and declared.derive:
             yield name, _shown_derived(params, name, declared)
         else:
-            yield name, _shown(getattr(params, name))
+            yield name, _shown_value(getattr(params, name))
 
 
 def _is_to_be_made(declared: Value) -> bool:
@@ -92,12 +92,12 @@ def _content(x: object) -> Any:
 
 def _shown_derived(params: object, name: str, declared: object) -> str:
     try:
-        return _shown(getattr(params, name))
+        return _shown_value(getattr(params, name))
     except Exception:  # errors show settings, too, so the repr must not raise another error
         return repr(declared)
 
 
-def _shown(x: object) -> str:
+def _shown_value(x: object) -> str:
     if isinstance(x, Axis) and x.repeat:
         return f"search({x!r}, repeat=True)"
     return f"search({x!r})" if isinstance(x, Axis | Range) else shorten(x)

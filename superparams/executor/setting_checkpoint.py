@@ -133,7 +133,7 @@ class SettingCheckpoint:
                 if not (self._is_taken_up or self._parts or self._steps):
                     self._earlier = read_steps(self._folder.steps)
                 self._journal = StepJournal(self._folder.steps)
-                for step in self._made():
+                for step in self._all_steps():
                     self._journal.carry(step)
         return self._folder.files
 
@@ -147,7 +147,7 @@ class SettingCheckpoint:
         earlier, self._earlier = self._earlier, []
         return earlier
 
-    def _made(self) -> Iterator[CarriedStep]:
+    def _all_steps(self) -> Iterator[CarriedStep]:
         for part in self._parts:
             yield from pickle.loads(part)
         yield from self._steps

@@ -52,7 +52,7 @@ class StepJournal:
             OSError: When it cannot be written.
         """
         if self._number is None:
-            self._number = self._begun(b"".join(self._earlier) + _frame(step))
+            self._number = self._new_file(b"".join(self._earlier) + _frame(step))
             self._earlier = []
         else:
             _write(self._number, _frame(step))
@@ -64,7 +64,7 @@ class StepJournal:
                 os.close(self._number)
             self._number = None
 
-    def _begun(self, data: bytes) -> int:
+    def _new_file(self, data: bytes) -> int:
         """A new file that replaces the old one, and that only this attempt writes."""
         unfinished = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND

@@ -316,7 +316,7 @@ def in_new_words(
     unknown = next((name for name in old if name not in NEW_NAMES), None)
     if unknown is not None:
         raise TypeError(
-            f"run_all() got an unexpected keyword argument {unknown!r}; {_meant(unknown, cls)}"
+            f"run_all() got an unexpected keyword argument {unknown!r}; {_hint(unknown, cls)}"
         )
     of_processes = {NEW_NAMES[name]: x for name, x in old.items()}
     if old:
@@ -330,7 +330,7 @@ def in_new_words(
     return with_processes(options, of_processes)
 
 
-def _meant(name: str, cls: type[Any] | None) -> str:
+def _hint(name: str, cls: type[Any] | None) -> str:
     """What to write instead of an unknown option: a field of the class, or a similar option."""
     from superparams.declare.dotted_names import meant
     from superparams.declare.metaclass import recorded_fields

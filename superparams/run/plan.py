@@ -140,7 +140,7 @@ def plan(
     is_part = shard is not None and (size > LARGEST_PLAN or keys.are_distinct)
     every = keys_at(keys, of_all.part) if is_part else all_keys(keys, size)
     state = _states(every, index, codes, same_stops)
-    to_run = _wanted(resume, only if isinstance(only, str) else None)
+    to_run = _runs_by_state(resume, only if isinstance(only, str) else None)
     marks = [to_run[kind] for kind in state]
     selected = [True] * len(every)
     if isinstance(only, str):
@@ -186,7 +186,7 @@ def _of_few(
                 raise _unknown_key(text, size)
     part = ranges_of_shard(shard, size)
     states = _states_by_place(places_in_shard(places, shard, size), index, codes)
-    runs = _wanted(resume, None)
+    runs = _runs_by_state(resume, None)
     chosen = [place for place, state in states.items() if runs[state]]
     left = [place for place, state in states.items() if not runs[state]]
     n_by_state = Counter(state for state in states.values() if runs[state])
@@ -308,7 +308,7 @@ def _plan(
 NEW, DONE, STALE, FAILED, STOPPED = range(5)
 
 
-def _wanted(resume: bool, only: str | None) -> tuple[bool, ...]:
+def _runs_by_state(resume: bool, only: str | None) -> tuple[bool, ...]:
     """Whether to run a setting, by its state."""
     if only == "failed":
         return (False, False, False, True, False)

@@ -66,7 +66,7 @@ class WarmStart:
         if self._is_on:
             pinned = next(filter(None, (_pinned_in(run, options["codes"]) for run in runs)), None)
             self.rows = self._recorded(root, options) if pinned is None else pinned[0]
-        elif not runs and next(self._found(root, options, _N_HINT), None) is not None:
+        elif not runs and next(self._recorded_points(root, options, _N_HINT), None) is not None:
             return [
                 "other runs of the same code have recorded outcomes that this search is not told: "
                 f"{self._name}(warm=True) begins with their outcomes"
@@ -81,7 +81,7 @@ class WarmStart:
     def _recorded(self, root: Path, options: Mapping[str, object]) -> list[HistoryRow]:
         """The recorded outcomes in the order of their scores, the best one last."""
         answers: dict[str, HistoryRow] = {}
-        for point, answer in self._found(root, options, None):
+        for point, answer in self._recorded_points(root, options, None):
             name = json.dumps(point, sort_keys=True)
             before = answers.pop(name, HistoryRow(point, ()))
             answers[name] = HistoryRow(point, sorted([*before.answers, answer]))
@@ -96,7 +96,7 @@ class WarmStart:
         values = [answer.values[0] or 0.0 for answer in row.answers]
         return turned(math.fsum(values) / len(values), self._goals[0])
 
-    def _found(
+    def _recorded_points(
         self, root: Path, options: Mapping[str, Any], n_rows: int | None
     ) -> Iterator[tuple[SearchPoint, Answer]]:
         """The points and outcomes of recorded settings of the space, oldest first."""

@@ -100,12 +100,12 @@ class Averages(WholeTable):
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size((WIDTH, 24)).columns
-        return str(self._shown().text(width, ".columns names all"))
+        return str(self._shown_table().text(width, ".columns names all"))
 
     def _repr_html_(self) -> str:
-        return str(self._shown().html())
+        return str(self._shown_table().html())
 
-    def _shown(self) -> Any:
+    def _shown_table(self) -> Any:
         from superparams.views.result_tables import shown_averages
 
         return shown_averages(self, MOST_SHOWN)

@@ -70,12 +70,12 @@ class Importance(WholeTable):
         return f"importance of {counted(len(self), 'field')} for {line(self.column)}{why}"
 
     def __repr__(self) -> str:
-        return self._shown().text(None) if len(self) else self.summary
+        return self._shown_table().text(None) if len(self) else self.summary
 
     def _repr_html_(self) -> str:
-        return self._shown().html()
+        return self._shown_table().html()
 
-    def _shown(self) -> Table:
+    def _shown_table(self) -> Table:
         rows = [[_cell(x) for x in row.values()] for row in self]
         return Table(self.columns, rows, right=frozenset((1, 2, 3, 5)), title=self.summary)
 
@@ -255,7 +255,7 @@ def _settings(rows: Rows, fields: Sequence[str], column: str) -> _Settings:
     if number.size == len(values):
         return _Settings(factors, owners, values)
     first = first_places(number.codes)
-    factors = {name: _taken(x, first) for name, x in factors.items()}
+    factors = {name: _factor_of_some(x, first) for name, x in factors.items()}
     owned = {name: None if mask is None else mask.take(first) for name, mask in owners.items()}
     return _Settings(factors, owned, means)
 
@@ -288,7 +288,7 @@ def _compared(settings: _Settings, names: Sequence[str], among: str) -> list[_En
     means, within = mean_by(number, settings.values)
     if number.size < len(settings.values):
         first = first_places(number.codes)
-        factors = [_taken(x, first) for x in factors]
+        factors = [_factor_of_some(x, first) for x in factors]
     shares, is_exact = variance_shares(factors, _centred(means), within)
     return [
         _Entry(together, share, among, len(settings.values), is_exact)
@@ -313,7 +313,7 @@ def _centred(values: pa.Array) -> pa.Array:
     return pc.multiply(centred, plain_scalar(0.0 if spread < 1e-14 else 1.0, pa.float64()))
 
 
-def _taken(factor: Factor, places: pa.Array) -> Factor:
+def _factor_of_some(factor: Factor, places: pa.Array) -> Factor:
     """The factor of some settings, which have all of its values."""
     ranks = None if factor.ranks is None else factor.ranks.take(places)
     ranks = None if ranks is None else pc.rank(ranks, sort_keys="ascending", tiebreaker="min")

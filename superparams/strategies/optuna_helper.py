@@ -72,7 +72,7 @@ def main() -> None:
     os.dup2(2, 1)  # answers go through stdout, so libraries must not print to it
     warnings.simplefilter("ignore")
     with contextlib.suppress(EOFError, BrokenPipeError):
-        search = _begun(incoming)
+        search = _first_search(incoming)
         while True:
             watch.rest()
             events: Sequence[Event] = _received(incoming)
@@ -80,7 +80,7 @@ def main() -> None:
             _send(outgoing, _answer(search, events))
 
 
-def _begun(incoming: BinaryIO) -> _HelperSearch | SamplerProblem:
+def _first_search(incoming: BinaryIO) -> _HelperSearch | SamplerProblem:
     try:
         import optuna  # this may take longer than the driver needs to begin the search
 
@@ -198,7 +198,7 @@ class _MemorylessSearch:
 
         match event:
             case PointRequest(trial, attempt):
-                return self._asked(trial, attempt)
+                return self._point_of_sampler(trial, attempt)
             case FixedPoint(trial, point):
                 self._pending[trial] = point
             case TrialEnd(trial, point, scores):
@@ -208,7 +208,7 @@ class _MemorylessSearch:
                 (self._scored if _is_finite(scores) else self._without_score).append(study_trial)
         return None
 
-    def _asked(self, trial: int, attempt: int) -> SearchPoint:
+    def _point_of_sampler(self, trial: int, attempt: int) -> SearchPoint:
         from optuna.study import Study
         from optuna.trial import TrialState
 
@@ -292,15 +292,15 @@ class _ReplayedSearch:
         """See `_HelperSearch`."""
         match event:
             case PointRequest(trial):
-                return self._asked(trial)
+                return self._point_of_sampler(trial)
             case FixedPoint(trial, point):
                 self._study.enqueue_trial(dict(point))
-                self._asked(trial)
+                self._point_of_sampler(trial)
             case TrialEnd(trial, point, scores):
                 self._tell(trial, point, scores)
         return None
 
-    def _asked(self, number: int) -> SearchPoint:
+    def _point_of_sampler(self, number: int) -> SearchPoint:
         trial = self._study.ask()
         point = self._start.space.made(lambda dimension: _suggested(trial, dimension))
         self._open[number] = trial, point

@@ -147,7 +147,7 @@ class _Process:
             stderr=self._errors,
             bufsize=0,
         )
-        self._end = weakref.finalize(self, _ended, self._popen, self._errors)
+        self._end = weakref.finalize(self, _end_process, self._popen, self._errors)
 
     @property
     def pid(self) -> int:
@@ -209,7 +209,7 @@ def _spare_process() -> _Process | None:
     return None
 
 
-def _ended(popen: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+def _end_process(popen: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     with contextlib.suppress(OSError):
         popen.send_signal(signal.SIGKILL)
     for file in (popen.stdin, popen.stdout, errors):

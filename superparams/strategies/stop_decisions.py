@@ -71,7 +71,7 @@ class StopDecisions:
         self._stopper = stopper
         self._is_by_index = getattr(stopper, "order", "index") != "arrival"
         self._group = getattr(stopper, "group", None)
-        self._reads: Callable[[Row], bool] = getattr(stopper, "reads", _every)
+        self._reads: Callable[[Row], bool] = getattr(stopper, "reads", _counts_every_step)
         self._n_read = 0
         self._columns: dict[str, None] | None = None  # columns of the first step that did not count
         self._settings: dict[int, _Setting] = {}
@@ -104,7 +104,7 @@ class StopDecisions:
             if self._columns is None:
                 self._columns = dict.fromkeys(map(str, row))
             return [(index, True)]
-        setting, self._n_read = self._begun(index), self._n_read + 1
+        setting, self._n_read = self._setting(index), self._n_read + 1
         setting.steps.append(row)
         reached = self._checked(self._stopper.reached(index, setting.steps))
         if reached is None:
@@ -122,7 +122,7 @@ class StopDecisions:
         Returns:
             Decisions for settings that have waited for it.
         """
-        setting = self._begun(index)
+        setting = self._setting(index)
         setting.is_over = True
         return self._left(index, setting)
 
@@ -135,13 +135,13 @@ class StopDecisions:
         Returns:
             Decisions for settings that have waited for it.
         """
-        setting = self._begun(index)
+        setting = self._setting(index)
         setting.is_over = setting.is_lost = True
         return self._left(index, setting)
 
     def restarted(self, index: int) -> None:
         """Note that a setting begins again, and will repeat its steps."""
-        self._forget_steps(index, self._begun(index))
+        self._forget_steps(index, self._setting(index))
 
     @property
     def notes(self) -> list[str]:
@@ -255,7 +255,7 @@ class StopDecisions:
             return next(score for other, score in setting.scores.items() if other > rung)
         return None if setting.is_lost else _NONE
 
-    def _begun(self, index: int) -> _Setting:
+    def _setting(self, index: int) -> _Setting:
         self._place_in_group(index)
         return self._settings.setdefault(index, _Setting())
 
@@ -266,7 +266,7 @@ class StopDecisions:
             insort(self._indices.setdefault(group, []), index)
 
     def _add_finished(self, index: int, steps: Sequence[Row]) -> None:
-        setting = self._begun(index)
+        setting = self._setting(index)
         self._n_read += len(steps)
         so_far = StepList()
         for row in steps:
@@ -311,7 +311,7 @@ class _Frontier:
         return Scores(self.scores[:n], self.ordered if is_whole else None)
 
 
-def _every(row: Row) -> bool:
+def _counts_every_step(row: Row) -> bool:
     return True
 
 

@@ -310,9 +310,9 @@ def test_as_long_as_a_worker_runs_no_node_has_one_more() -> None:
 def waited(driver: Driver) -> list[str]:
     """The notes, if it goes on like this for a minute."""
     unmet = UnmetNeeds()
-    assert list(unmet.notes(driver.carrier._wanted(), 0.0)) == []
-    assert list(unmet.notes(driver.carrier._wanted(), 29.0)) == []
-    return list(unmet.notes(driver.carrier._wanted(), 60.0))
+    assert list(unmet.notes(driver.carrier._waiting_needs(), 0.0)) == []
+    assert list(unmet.notes(driver.carrier._waiting_needs(), 29.0)) == []
+    return list(unmet.notes(driver.carrier._waiting_needs(), 60.0))
 
 
 def test_a_run_says_that_no_node_is_there() -> None:

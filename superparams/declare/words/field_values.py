@@ -68,7 +68,7 @@ class Chosen:
     def argument(self) -> Any:
         """The argument for the call of the class."""
         if self.bounds is not None:
-            return search(**_written(self.bounds))
+            return search(**_search_arguments(self.bounds))
         if self.axis is not None:
             return self.axis.having(tuple(self.points))
         if isinstance(self.points, range):
@@ -164,7 +164,7 @@ class _Reader:
         if bounds is None or not takes_bounds(self.annotation, self.scope, bounds):
             return None
         try:
-            range_of_search(search(**_written(bounds)), self.annotation, self.where)
+            range_of_search(search(**_search_arguments(bounds)), self.annotation, self.where)
         except FieldError as error:
             raise FieldError(f"{error}. {self._form_of_ranges()}") from None
         return bounds
@@ -247,7 +247,7 @@ class _Reader:
         return FieldError(f"{problem}; write {self.name}{self.sign}{samples[0]}{several}")
 
 
-def _written(bounds: Bounds) -> dict[str, Any]:
+def _search_arguments(bounds: Bounds) -> dict[str, Any]:
     """The arguments of `search` for a range of numbers."""
     step = {} if bounds.step is None else {"step": bounds.step}
     return {"low": bounds.low, "high": bounds.high, "log": bounds.kind == "log", **step}

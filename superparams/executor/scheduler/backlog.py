@@ -75,14 +75,14 @@ class Backlog:
                 self._new.appendleft(part[left:])
             left -= len(ranges[-1])
         if ranges:
-            return self._taken(Chunk(tuple(ranges)))
+            return self._removed(Chunk(tuple(ranges)))
         self._wake(now)
         if not self._again:
             return None
         chunk, rest = self._again.popleft().split(size)
         if rest:
             self._again.appendleft(rest)
-        return self._taken(chunk)
+        return self._removed(chunk)
 
     def take_alone(self) -> Chunk | None:
         """Settings to run while nothing else runs."""
@@ -90,7 +90,7 @@ class Backlog:
             return None
         chunk = self._alone.popleft()
         self._n_alone -= len(chunk)
-        return self._taken(chunk)
+        return self._removed(chunk)
 
     def give_back(self, chunk: Chunk) -> None:
         """Hand out these settings next: they were not run, or their outcomes were lost."""
@@ -139,7 +139,7 @@ class Backlog:
             self._n_waiting -= len(chunk)
             self._again.append(chunk)
 
-    def _taken(self, chunk: Chunk) -> Chunk:
+    def _removed(self, chunk: Chunk) -> Chunk:
         self.remaining -= len(chunk)
         self.n_again -= len(chunk) if chunk.attempt > 1 else 0
         return chunk

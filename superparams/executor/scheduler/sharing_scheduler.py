@@ -74,9 +74,9 @@ class SharingScheduler(Scheduler):
             return True
         needs = {_need_of(self._places[rank]) for rank in self.busy()}
         idle = [need for need in needs if not self._backlog.of(need).n_ready(now)]
-        return any(self._of(need, PlaceState.IDLE) or self._room(need) for need in idle)
+        return any(self._ranks_of(need, PlaceState.IDLE) or self._room(need) for need in idle)
 
-    def _of(self, need: Resources, *states: PlaceState) -> list[int]:
+    def _ranks_of(self, need: Resources, *states: PlaceState) -> list[int]:
         """The ranks of the places for a need in one of these states."""
         return [
             rank
@@ -117,7 +117,7 @@ class SharingScheduler(Scheduler):
     def _ready_in_order(self) -> dict[Resources, int]:
         """The same for settings that begin in order: up to the first setting without room."""
         states = PlaceState.IDLE, PlaceState.STARTING
-        free = Counter({need: len(self._of(need, *states)) for need in self._backlog})
+        free = Counter({need: len(self._ranks_of(need, *states)) for need in self._backlog})
         shares, ready = self._shares(), Counter[Resources]()
         most = self.limits.n_places - len(self._places)
         for need in self._in_order():
@@ -149,8 +149,8 @@ class SharingScheduler(Scheduler):
         Returns:
             For how many of them there was no room.
         """
-        idle = self._of(need, PlaceState.IDLE)
-        missing = count - len(idle) - len(self._of(need, PlaceState.STARTING))
+        idle = self._ranks_of(need, PlaceState.IDLE)
+        missing = count - len(idle) - len(self._ranks_of(need, PlaceState.STARTING))
         missing = min(missing, self.limits.n_places)
         while missing > 0 and (share := self._room(need)) is not None:
             self._start(self._free_rank(), share)
@@ -169,7 +169,7 @@ class SharingScheduler(Scheduler):
         if self.limits.one_by_one:
             return 1
         states = PlaceState.IDLE, PlaceState.BUSY, PlaceState.STARTING
-        n_places = len(self._of(need, *states))
+        n_places = len(self._ranks_of(need, *states))
         return self._paces[need].size(self._backlog.of(need).n_ready(self._now), n_places)
 
     def _make_room(self, without_room: Counter[Resources]) -> None:

@@ -109,7 +109,7 @@ class LoadedDigests:
 
 
 # By the file and the name of the class, with stamps of what the digests depend on.
-_known: Final[dict[tuple[Path, str], tuple[Stamps, LoadedDigests]]] = {}
+_fingerprints: Final[dict[tuple[Path, str], tuple[Stamps, LoadedDigests]]] = {}
 
 
 def digests_of_loaded_text(file: Path, qualname: str) -> LoadedDigests:
@@ -117,7 +117,7 @@ def digests_of_loaded_text(file: Path, qualname: str) -> LoadedDigests:
 
     Where the file was edited since, the text that was loaded counts.
     """
-    entry = _known.get((file, qualname))
+    entry = _fingerprints.get((file, qualname))
     if entry is not None and stamps(entry[0]) == entry[0]:
         return entry[1]
     project, path = _project(file, None, as_on_disk=False), file.resolve()
@@ -128,7 +128,7 @@ def digests_of_loaded_text(file: Path, qualname: str) -> LoadedDigests:
     )
     files = [path, *whole.files, *declared.files]
     folders = (source_file.parent for source_file in files)
-    _known[file, qualname] = stamps([*files, project.root, *folders]), digests
+    _fingerprints[file, qualname] = stamps([*files, project.root, *folders]), digests
     return digests
 
 

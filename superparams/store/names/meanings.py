@@ -208,7 +208,7 @@ def point_of(
         return _digest(field, x) if number is None else key_text(number)
 
     if not is_group(x):
-        return Point(label, label, _text(x), digest, plain_or_not(x), shown=_shown(x))
+        return Point(label, label, _text(x), digest, plain_or_not(x), shown=_shown_json(x))
     fields = {name: frozenset(digests) for name, digests in _value_digests(x, "")}
     return Point(label, label, _text(x), lambda: "", cls=type(x).__qualname__, fields=fields)
 
@@ -231,7 +231,7 @@ def plain_or_not(x: Any) -> Any:
     return x if is_short else NOT_PLAIN
 
 
-def _shown(x: object) -> str:
+def _shown_json(x: object) -> str:
     text = to_json(table_value(x))
     return text if len(text) <= LONGEST_VALUE else ""
 
@@ -334,7 +334,7 @@ def _point(label: str, entry: Mapping[str, object]) -> Point | None:
     if not (isinstance(text, str) and isinstance(digest, str) and isinstance(name, str)):
         return None
     value = plain_or_not(entry.get("value", NOT_PLAIN))
-    shown = _shown_from_json(entry.get("shown")) if value is NOT_PLAIN else _shown(value)
+    shown = _shown_from_json(entry.get("shown")) if value is NOT_PLAIN else _shown_json(value)
     also = tuple(map(str, json_list(entry.get("also"))))
     cls, fields = entry.get("class"), entry.get("fields")
     if not isinstance(cls, str) or not is_object(fields):

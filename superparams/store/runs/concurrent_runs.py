@@ -47,10 +47,10 @@ class OtherRun:
         done, todo = sum(self.run.counts.values()), self.run.todo
         settings = counted(done if todo is None else todo, "setting")
         progress = f"{settings if todo is None else f'{done:,} of {settings}'} recorded"
-        run = f"{self.run.name} ({self._place()}; {progress})"
+        run = f"{self.run.name} ({self._process_text()}; {progress})"
         return f"another run of {name} is in progress: {run}; {self._common_settings(keys)}"
 
-    def _place(self) -> str:
+    def _process_text(self) -> str:
         if self.silent is not None:
             ago = f"its last heartbeat was {self.silent:.0f} s ago"
             return f"process {self.run.pid} on {self.run.host}, {ago}"

@@ -181,7 +181,7 @@ def home_of(results: Path, name: str, code: str) -> Home:
     return Home(own) if file is None else _folder_of_file(own, file, code)
 
 
-def _taken(usual: Path) -> list[Path]:
+def _used_folders(usual: Path) -> list[Path]:
     """The folders of one name that have results."""
     numbered = (usual.with_name(f"{usual.name}~{n}") for n in itertools.count(2))
     return list(itertools.takewhile(has_records, itertools.chain([usual], numbered)))
@@ -189,7 +189,7 @@ def _taken(usual: Path) -> list[Path]:
 
 def _folder_of_file(usual: Path, file: Path, code: str) -> Home:
     """The folder of a notebook, whose name notebooks in other folders may have too."""
-    folders = _taken(usual)
+    folders = _used_folders(usual)
     files = {folder: _files_of(folder) for folder in folders}
     own = [folder for folder in folders if file in files[folder]]
     # A notebook that was moved or copied finds its results, too.
@@ -257,7 +257,7 @@ def _is_file(file: Path) -> bool:
 
 def _folder_without_name(usual: Path, code: str) -> Home:
     """The folder of this notebook if its name is not known."""
-    folders = _taken(usual)
+    folders = _used_folders(usual)
     own = [*filter(_is_of_this_process, folders), *(x for x in folders if _is_of_code(x, code))]
     if own or not folders:
         return Home(own[0] if own else usual)

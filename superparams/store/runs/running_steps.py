@@ -103,7 +103,7 @@ class RunningSteps:
         for index, (attempt, place) in newest.items():
             newest_step = self._last.get(index)
             if newest_step is None or newest_step.attempt <= attempt:
-                self._last[index] = _of(batch.slice(place, 1))
+                self._last[index] = _last_step(batch.slice(place, 1))
 
     def _leave_out(self, indices: pa.Array) -> None:
         """Leave out settings that have ended."""
@@ -149,7 +149,7 @@ def _joined(every: list[StepBatch]) -> list[StepBatch]:
     ]
 
 
-def _of(batch: pa.RecordBatch) -> LastStep:
+def _last_step(batch: pa.RecordBatch) -> LastStep:
     own, row = values_of_steps(batch)[0]
     if text_columns.SPILLED in row:
         cells = text_columns.spilled_rows(batch)[0]

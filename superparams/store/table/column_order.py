@@ -98,12 +98,12 @@ def in_order(sources: Iterable[str], order: Sequence[str]) -> list[str]:
     def place(source: str) -> tuple[int, int]:
         if not source.startswith(PARAM):
             return (1, 0)
-        return (0, _place(source.removeprefix(PARAM), places))
+        return (0, _position(source.removeprefix(PARAM), places))
 
     return sorted(sources, key=place)
 
 
-def _place(name: str, places: Mapping[str, int]) -> int:
+def _position(name: str, places: Mapping[str, int]) -> int:
     while name not in places and "." in name:
         name = name.rpartition(".")[0]
     return places.get(name, len(places))

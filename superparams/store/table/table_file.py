@@ -242,7 +242,7 @@ def _counts(value: object) -> dict[str, int]:
 
 def seal(file: BinaryIO) -> None:
     """Write the checksum of a file into its `EMPTY_SEAL`."""
-    place = _place(file)
+    place = _checksum_offset(file)
     crc = _crc(file, place)
     file.seek(place)
     file.write(b"%08x" % crc)
@@ -250,14 +250,14 @@ def seal(file: BinaryIO) -> None:
 
 def verify_seal(file: BinaryIO) -> None:
     """Raise OSError unless the checksum of a file is that of its bytes."""
-    place = _place(file)
+    place = _checksum_offset(file)
     refuse_holes(file, 0, place)
     file.seek(place)
     if file.read(8) != b"%08x" % _crc(file, place):
         raise OSError("its checksum does not fit")
 
 
-def _place(file: BinaryIO) -> int:
+def _checksum_offset(file: BinaryIO) -> int:
     """The offset of the digits of the checksum in the file."""
     size = file.seek(0, 2)
     file.seek(max(0, size - 8))

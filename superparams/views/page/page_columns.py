@@ -82,13 +82,13 @@ def _texts(array: pa.Array, change: Callable[[str], str] | None) -> pa.Array:
     mask = pc.and_(pc.fill_null(mask, plain_scalar(False, pa.bool_())), pc.is_valid(array))
     if mask.true_count:
         odd = array.filter(mask).dictionary_encode()
-        shown = [_shown(x, longest, change) for x in odd.dictionary.to_pylist()]
+        shown = [_shown_text(x, longest, change) for x in odd.dictionary.to_pylist()]
         new = plain_array(shown, pa.large_string()).take(odd.indices)
         array = pc.replace_with_mask(array, mask, new)
     return pc.cast(array, pa.string()) if array.nbytes < _INT32 else array
 
 
-def _shown(text: str, longest: int, change: Callable[[str], str] | None) -> str:
+def _shown_text(text: str, longest: int, change: Callable[[str], str] | None) -> str:
     if len(text) > 4 * longest:
         text = f"{text[: 2 * longest]}{text[-2 * longest :]}"
     text = lines(text if change is None else change(text))

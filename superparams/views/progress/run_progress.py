@@ -247,12 +247,12 @@ class Progress:
         if not any(worker.seconds > long for worker, _ in busy):
             return []
         lines = [
-            f"  {self._at(worker)} {self._text(index)}" for worker, index in busy[:MOST_WORKERS]
+            f"  {self._state(worker)} {self._text(index)}" for worker, index in busy[:MOST_WORKERS]
         ]
         more = len(busy) - len(lines)
         return [*lines, *([f"  and {more:,} more"] if more else [])]
 
-    def _at(self, worker: Activity) -> str:
+    def _state(self, worker: Activity) -> str:
         """The rank of a worker, its seconds and their limit, and the attempt."""
         limit, attempts = self._options.timeout, self._options.retries + 1
         if worker.in_setup:

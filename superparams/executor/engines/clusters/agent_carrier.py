@@ -198,7 +198,7 @@ class AgentCarrier:
     def poll(self, seconds: float, *, wants_rest: bool, has_room: bool) -> _Items:
         """Send what is to be sent, and listen; see `Carrier`."""
         self._agents.look()
-        self._control.note(self._unmet.notes(self._wanted(), time.monotonic()))
+        self._control.note(self._unmet.notes(self._waiting_needs(), time.monotonic()))
         if self._agents.grow():
             yield m.TimePassed()  # the scheduler starts more places
         self._start_waiting()
@@ -216,7 +216,7 @@ class AgentCarrier:
                     yield from self._hear(agent, message)
         yield from self._take_events()
 
-    def _wanted(self) -> list[Resources]:
+    def _waiting_needs(self) -> list[Resources]:
         """The needs of settings that wait for a node."""
         if self._machines is not None:
             return cast("SharingScheduler", self.scheduler).unmet()

@@ -100,10 +100,10 @@ class ShareEnviron:
         options = options_for(share, boot.options)
         changes: dict[str, Any] = {} if options is boot.options else {"options": options}
         if share is not None and boot.varies:
-            changes["environ"] = {**boot.environ, **self._of(share)}
+            changes["environ"] = {**boot.environ, **self._variables_of(share)}
         return options, changes
 
-    def _of(self, share: MachineShare) -> dict[str, str]:
+    def _variables_of(self, share: MachineShare) -> dict[str, str]:
         cpus = None if self.n_threads else share.need.cpus
         devices = {} if share.devices is None else {self.variable: ",".join(share.devices)}
         return {**devices, **({} if cpus is None else for_cpus(cpus))}
