@@ -348,7 +348,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         return self._row_at(places[0])
 
     def log(self, key: str) -> str:
-        """All output of a setting, including that of C code; empty if none was kept.
+        """All output of a setting, that of C code only from worker processes; empty if none.
 
         Raises StoreError when the folder of its run is gone.
         """

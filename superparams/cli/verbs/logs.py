@@ -63,7 +63,10 @@ def command(
     results: Path | None,
     is_json: bool,
 ) -> None:
-    """Show what a setting printed, including output of C code and child processes.
+    """Show what a setting printed.
+
+    In a worker process, that includes output of C code and child processes. With one worker, and
+    with the engines threads and asyncio, it is what Python code prints.
 
     A file or a pipe gets the output unchanged. A terminal gets it without colours, and with other
     control characters written out, as in \\x1b.
