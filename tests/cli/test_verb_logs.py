@@ -52,7 +52,7 @@ def test_the_log_of_a_run_leads_to_those_of_its_settings(project: Project) -> No
     assert project.run("RQ1").code == 0
     ended = project.run("logs", "RQ1")
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err.startswith("There is no log ")
+    assert ended.err.startswith("The run has no notes. ")
     assert ended.err.endswith("`experiment logs NAME KEY` shows what a setting printed.\n")
     assert project.run("RQ1", "-n", "2", "--rerun").code == 0
     assert project.run("logs", "RQ1").err == "", "into a pipe, only the log is written"
@@ -68,16 +68,6 @@ def test_nothing_was_printed(project: Project) -> None:
     for more in ([], ["--tail", "3"]):
         ended = project.run("logs", "RQ1", "a=1", *more)
         assert (ended.code, ended.out, ended.err) == (0, "", "It printed nothing.\n")
-
-
-def test_a_run_without_notes(project: Project) -> None:
-    """With one worker there may be none: the message says how to see what settings printed."""
-    project.experiments("RQ1")
-    assert project.run("RQ1").code == 0
-    ended = project.run("logs", "RQ1")
-    assert (ended.code, ended.out) == (0, "")
-    assert ended.err.startswith("The run has no notes.")
-    assert "`experiment logs RQ1.RQ1 KEY`" in ended.err
 
 
 def test_what_is_no_setting(ran: Project) -> None:

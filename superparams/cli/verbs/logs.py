@@ -24,10 +24,7 @@ __all__ = ["command"]
 
 OF_SETTING: Final = "`experiment logs NAME KEY` shows what a setting printed."
 NOT_KEPT: Final = "The setting ran in the process of the run itself, so its output was not kept."
-NO_NOTES: Final = (
-    "The run has no notes. What its settings printed: `experiment logs {name} KEY`, or "
-    "`experiment logs {name} --worker 0`."
-)
+NO_NOTES: Final = f"The run has no notes. {OF_SETTING}"
 
 
 @click.command("logs")
@@ -104,10 +101,10 @@ def command(
     elif log is None:
         click.echo(NOT_KEPT, err=True)
     elif is_of_run and rank is None and not log.exists:
-        click.echo(NO_NOTES.format(name=about["experiment"]), err=True)
+        click.echo(NO_NOTES, err=True)
     else:
         _print(log, tail)
-        if is_of_run and rank is None and (is_terminal() or not log.exists):
+        if is_of_run and rank is None and is_terminal():
             click.echo(OF_SETTING, err=True)
 
 
