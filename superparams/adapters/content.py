@@ -7,9 +7,10 @@ import collections
 import copy
 import dataclasses
 import enum
+import operator
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, SupportsIndex, cast
 
 from superparams.adapters.libraries import adapter_of
 
@@ -24,6 +25,7 @@ __all__ = [
     "never_ran",
     "same",
     "snapshot",
+    "whole_number",
 ]
 
 ATOMS: Final = (
@@ -117,6 +119,16 @@ def is_truth(value: object) -> bool:
         return type(value) is bool
     adapter = adapter_of(value)
     return adapter is not None and adapter.is_bool
+
+
+def whole_number(x: object) -> int | None:
+    """An integer of Python or of a library as an int; None for anything else, also for True."""
+    if is_truth(x) or not isinstance(x, SupportsIndex):
+        return None
+    try:
+        return operator.index(x)
+    except TypeError:  # an array of numpy has the method, and refuses
+        return None
 
 
 def _same_object(a: Any, b: Any) -> bool:

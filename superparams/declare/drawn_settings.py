@@ -6,11 +6,11 @@ from a given one in one axis.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
+from superparams.adapters.content import whole_number
 from superparams.declare.draws import (
     MOST_ATTEMPTS,
     Drawing,
@@ -388,11 +388,8 @@ class _PartsOfPoints(_Points):
 
 def _checked_number(space: object, call: str, name: str, x: Any) -> int:
     """The number as an int, which may be one of numpy."""
-    try:
-        number = 0 if isinstance(x, bool) else operator.index(x)
-    except TypeError:
-        number = 0
-    if not 1 <= number <= MOST_POINTS:
+    number = whole_number(x)
+    if number is None or not 1 <= number <= MOST_POINTS:
         raise SpaceError(
             f"{type(space).__name__}.{call}({name}={shorten(x)}): {name} must be an int from 1 to "
             f"{MOST_POINTS:,}, as in {call}({100 if name == 'n' else 5})"

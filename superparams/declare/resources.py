@@ -1,16 +1,16 @@
-"""The resources of a setting: the share of a machine that it needs while it runs."""
+"""The resources of a setting: what it needs of a machine while it runs."""
 
 from __future__ import annotations
 
 import math
-import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from numbers import Real
-from typing import Any, Final, ParamSpec, SupportsIndex, cast
+from typing import Any, Final, ParamSpec, cast
 
+from superparams.adapters.content import whole_number
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted, size
@@ -44,7 +44,7 @@ P = ParamSpec("P")
 
 
 def _names_checked(init: Callable[P, None]) -> Callable[P, None]:
-    """Wrap the constructor of `Resources`, so that a wrong name gets suggestions."""
+    """The constructor of `Resources`, which names the right word for a wrong one."""
 
     @wraps(init)
     def checked(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -117,7 +117,7 @@ class Resources:
             tasks: Processes on each machine, 1 or more; more than one needs a cluster.
 
         Raises:
-            FieldError: For an impossible amount, and for an unknown name.
+            FieldError: For an amount that cannot be, and for one of another name.
         """
         keep = object.__setattr__
         keep(self, "cpus", None if cpus is None else _whole("cpus", cpus))
@@ -136,7 +136,7 @@ class Resources:
         return f"Resources({', '.join(parts)})"
 
     def shown(self, name: str) -> str:
-        """An amount as in a declaration: ``memory`` as ``'16GB'``, others as numbers."""
+        """An amount as it is written: ``memory`` as ``'16GB'``, others as numbers."""
         x = getattr(self, name)
         if name == "memory" and x is not None:
             return repr(_in_units(x) or x)
@@ -207,16 +207,10 @@ def _wrong(name: str, x: object, remedy: str) -> FieldError:
 
 
 def _whole(name: str, x: object) -> int:
-    """A whole number, also of numpy; `True` is refused."""
-    is_truth = isinstance(x, bool) or type(x).__name__ in ("bool", "bool_")
-    if not is_truth and isinstance(x, SupportsIndex):
-        try:
-            number = operator.index(x)
-        except TypeError:  # an array of numpy has the method, and refuses
-            number = 0
-        if number >= 1:
-            return number
-    raise _wrong(name, x, "give a whole number, 1 or more")
+    number = whole_number(x)
+    if number is None or number < 1:
+        raise _wrong(name, x, "give a whole number, 1 or more")
+    return number
 
 
 def _number(x: object) -> float | None:

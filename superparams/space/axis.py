@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from superparams.adapters.content import is_truth, same
+from superparams.adapters.content import is_truth, same, whole_number
 from superparams.errors.short_repr import shorten
 
 __all__ = ["Axis"]
@@ -115,15 +114,10 @@ def _same_points(a: Sequence[object], b: Sequence[object]) -> bool:
 
 def _index_in_range(points: range, point: Any) -> int | None:
     # ``range.index`` compares any other class than int to each point: too slow for 10**12 points.
-    if isinstance(point, bool):
-        return None
     if isinstance(point, float):
         return _index_in_range(points, int(point)) if point.is_integer() else None
-    try:
-        whole = operator.index(point)
-    except TypeError:
-        return None
-    return points.index(whole) if whole in points else None
+    whole = whole_number(point)
+    return None if whole is None or whole not in points else points.index(whole)
 
 
 def _index_table(points: Sequence[object]) -> dict[Any, int]:

@@ -6,12 +6,12 @@ cannot have, it raises `BadValue`, whose text says what to give instead.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
 from dataclasses import field, fields
 from numbers import Real
-from typing import Any, Final, SupportsIndex, cast
+from typing import Any, Final, cast
 
+from superparams.adapters.content import whole_number
 from superparams.errors import SuperparamsError
 
 __all__ = ["BadValue", "count", "devices", "one_of", "option", "seconds", "settle", "whole"]
@@ -71,14 +71,8 @@ def whole(least: int, remedy: str) -> Check:
     """A check for a whole number, also of numpy; `True` and a number in quotes are refused."""
 
     def check(value: object) -> int:
-        is_truth = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # of numpy
-        if is_truth or not isinstance(value, SupportsIndex):
-            raise BadValue(remedy)
-        try:
-            number = operator.index(value)
-        except TypeError:  # an array of numpy has the method, and refuses
-            raise BadValue(remedy) from None
-        if number < least:
+        number = whole_number(value)
+        if number is None or number < least:
             raise BadValue(remedy)
         return number
 
