@@ -48,7 +48,8 @@ class TimedAlone(LoadScopeScheduling):
         """Note that a test has ended; somebody may have waited for that."""
         super().mark_test_complete(node, item_index, duration)
         for other in self.nodes:
-            self._reschedule(other)
+            if other in self.registered_collections:  # not yet, if it replaces one that crashed
+                self._reschedule(other)
 
     def _split_scope(self, nodeid: str) -> str:
         return TIMED if nodeid in self.timed else super()._split_scope(nodeid)

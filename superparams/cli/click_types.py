@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from superparams.cli.file_tree import Tree, classes_in
 from superparams.cli.name_lookup import Root
+from superparams.identity.module_names import is_class
 
 __all__ = ["KEY", "NAME", "OVERRIDE", "Key", "Name", "Override"]
 
@@ -162,7 +163,7 @@ def _options(annotation: object) -> list[object]:
     """All values of a bool, an enum or a ``Literal``."""
     if annotation is bool:
         return [True, False]
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
+    if is_class(annotation) and issubclass(annotation, Enum):
         return list(annotation)
     return [*typing.get_args(annotation)] if typing.get_origin(annotation) is typing.Literal else []
 

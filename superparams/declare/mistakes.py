@@ -15,6 +15,7 @@ from typing import Any, Final
 from superparams.declare.descriptors import REQUIRED, Search, Value, search, value
 from superparams.errors import FieldError
 from superparams.errors.short_repr import kind_of, shorten
+from superparams.identity.module_names import is_class
 from superparams.space.axis import Axis
 from superparams.space.groups import group_class, is_group
 
@@ -107,7 +108,7 @@ def is_scalar(annotation: object) -> bool:
         return all(map(is_scalar, typing.get_args(annotation)))
     if annotation is None or annotation is types.NoneType or group_class(annotation) is not None:
         return True
-    return isinstance(annotation, type) and issubclass(annotation, (*SCALARS, enum.Enum))
+    return is_class(annotation) and issubclass(annotation, (*SCALARS, enum.Enum))
 
 
 def unknown_annotation(text: str) -> str:

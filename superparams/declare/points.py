@@ -28,6 +28,7 @@ from superparams.declare.mistakes import refuse_class, unknown_annotation
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
+from superparams.identity.module_names import is_class
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
 
@@ -220,7 +221,7 @@ def _all_values(annotation: object, where: str) -> tuple[Any, ...]:
             f"{unknown_annotation(text)}; or give the points, as in search([1, 2, 3])"
         )
     if not values:
-        text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        text = annotation.__name__ if is_class(annotation) else str(annotation)
         raise FieldError(
             f"{where}: search() without points needs a bool, Enum or Literal annotation whose "
             f"values it can list, not {text}; give the points, as in search([1, 2, 3])"
@@ -235,7 +236,7 @@ def all_values(annotation: Any) -> Iterator[Any]:
         yield from (False, True)
     elif annotation is None or annotation is type(None):
         yield None
-    elif isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+    elif is_class(annotation) and issubclass(annotation, enum.Enum):
         yield from annotation
     elif origin is typing.Literal:
         yield from typing.get_args(annotation)

@@ -10,6 +10,7 @@ from superparams.declare.descriptors import Search
 from superparams.declare.mistakes import alternatives
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
+from superparams.identity.module_names import is_class
 from superparams.space.decimals import exact
 from superparams.space.ranges import MOST_VALUES, Range
 
@@ -86,7 +87,7 @@ def _kind_of(annotation: object, searched: Search, where: str) -> type[float]:
         return int
     if members in ([float], [int, float], [float, int]):
         return float
-    type_name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    type_name = annotation.__name__ if is_class(annotation) else str(annotation)
     raise FieldError(
         f"{where}: {searched!r} is a range of numbers, and {type_name} is neither int nor float; "
         f"annotate it, as in {where.rpartition('.')[2]}: float = {searched!r}, or give the points, "

@@ -339,7 +339,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         """The (first) row of a setting, by its key or the beginning of its key."""
         key = key_given("row", key)
         column = self.column("key")
-        places: list[int] = pc.indices_nonzero(pc.starts_with(column, key)).to_pylist()
+        places: list[int] = pc.indices_nonzero(flat(pc.starts_with(column, key))).to_pylist()
         keys = {column[place].as_py() for place in places}
         if len(keys) != 1:
             what = f"{len(keys)} settings have" if keys else "no setting has"

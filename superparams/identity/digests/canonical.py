@@ -20,7 +20,7 @@ import typing
 from collections.abc import Callable, Hashable
 from typing import Any, cast
 
-from superparams.identity.module_names import class_of
+from superparams.identity.module_names import class_of, is_class
 
 __all__ = ["canonical", "converter", "hints"]
 
@@ -61,7 +61,7 @@ def converter(annotation: object) -> _Converter | None:
     """The function that makes values canonical for `annotation`; None if nothing changes."""
     # list[int | float] equals list[float | int], and typing takes Literal[1] for Literal[True]: the
     # text distinguishes them.
-    spelling = "" if isinstance(annotation, type) else repr(annotation)
+    spelling = "" if is_class(annotation) else repr(annotation)
     try:
         return _cached_converter(annotation, spelling)
     except TypeError:  # not hashable

@@ -160,7 +160,7 @@ def _of_run(root: Path, name: str, owners: pa.Table) -> Iterator[StepRows]:
     files = ledger_files(run.steps)
     if not files:
         return
-    places = pc.indices_nonzero(pc.equal(owners.column("run"), pa.scalar(name)))
+    places = pc.indices_nonzero(flat(pc.equal(owners.column("run"), pa.scalar(name))))
     is_growing = run.state() == "running"
     entries = (entry for path in files for entry in read_file(path, growing=is_growing))
     yield from _in_batches(map(steps_in_order, entries), owners, places)

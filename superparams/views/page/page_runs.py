@@ -13,6 +13,7 @@ from superparams.errors.safe_text import lines
 from superparams.outcomes.arrow import plain_array, plain_scalar
 from superparams.store.runs.run_records import Run
 from superparams.store.runs.setting_logs import log_of
+from superparams.store.table.arrow_arrays import flat
 from superparams.store.table.lazy_rows import as_dicts
 from superparams.views.page.private_paths import PrivatePaths
 
@@ -121,7 +122,7 @@ def _by_need(rows: pa.Table) -> list[dict[str, Any]]:
 
 def _places(mask: object) -> list[int]:
     """The first places of a mask."""
-    places: list[int] = pc.indices_nonzero(mask).slice(0, MOST_FILES).to_pylist()
+    places: list[int] = pc.indices_nonzero(flat(mask)).slice(0, MOST_FILES).to_pylist()
     return places
 
 
