@@ -1,4 +1,4 @@
-"""The resources of a setting: what it needs of a machine while it runs."""
+"""The resources of a setting: the share of a machine that it needs while it runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ P = ParamSpec("P")
 
 
 def _names_checked(init: Callable[P, None]) -> Callable[P, None]:
-    """The constructor of `Resources`, which names the right word for a wrong one."""
+    """Wrap the constructor of `Resources`, so that a wrong name gets suggestions."""
 
     @wraps(init)
     def checked(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -117,7 +117,7 @@ class Resources:
             tasks: Processes on each machine, 1 or more; more than one needs a cluster.
 
         Raises:
-            FieldError: For an amount that cannot be, and for one of another name.
+            FieldError: For an impossible amount, and for an unknown name.
         """
         keep = object.__setattr__
         keep(self, "cpus", None if cpus is None else _whole("cpus", cpus))
@@ -136,7 +136,7 @@ class Resources:
         return f"Resources({', '.join(parts)})"
 
     def shown(self, name: str) -> str:
-        """An amount as it is written: ``memory`` as ``'16GB'``, others as numbers."""
+        """An amount as in a declaration: ``memory`` as ``'16GB'``, others as numbers."""
         x = getattr(self, name)
         if name == "memory" and x is not None:
             return repr(_in_units(x) or x)
