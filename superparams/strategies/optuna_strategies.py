@@ -54,7 +54,7 @@ class SamplerStrategy(GoalStrategy):
         missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
         if missing:
             more = [name for name in missing if name not in ("optuna", "cmaes")]
-            words = " ".join(["superparams[optuna]", *more])
+            words = " ".join(["'superparams[optuna]'", *more])
             raise StrategyError(
                 f"{type(self).__name__} needs {' and '.join(missing)}, which cannot be imported "
                 f"here: pip install {words}"

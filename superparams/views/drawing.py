@@ -70,7 +70,7 @@ def new_axes(number: int = 1, *, size: tuple[float, float], columns: int = 1) ->
             raise
         raise StoreError(
             "results.plot draws with matplotlib, which is not installed: "
-            "pip install superparams[plot]"
+            "pip install 'superparams[plot]'"
         ) from error
     grid = figure.subplots(rows, columns, squeeze=False, sharey=number > 1)
     axes = list(grid.flat)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Failures", "failures_of"]
 
-_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+# Numbers, addresses and keys, which differ from setting to setting.
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{32}\b|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)

@@ -463,17 +463,17 @@ def test_one_helper_makes_all_points_of_the_last_trial(
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cmaes", None)
     with pytest.raises(
-        StrategyError, match=r"CMAES needs cmaes.*pip install superparams\[optuna\]"
+        StrategyError, match=r"CMAES needs cmaes.*pip install 'superparams\[optuna\]'"
     ):
         CMAES(maximize="y")
     TPE(maximize="y")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(StrategyError, match=r"GP needs torch.*superparams\[optuna\] torch"):
+    with pytest.raises(StrategyError, match=r"GP needs torch.*superparams\[optuna\]' torch"):
         GP(maximize="y")
     monkeypatch.setitem(sys.modules, "optuna", None)
     for make in (TPE, NSGA2, lambda: Optuna("RandomSampler")):
         with pytest.raises(
-            StrategyError, match=r"needs optuna.*pip install superparams\[optuna\]$"
+            StrategyError, match=r"needs optuna.*pip install 'superparams\[optuna\]'$"
         ):
             make()
 

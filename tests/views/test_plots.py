@@ -409,7 +409,7 @@ def test_without_matplotlib_the_error_tells_what_to_install(train: Results) -> N
     )
     name, text = json.loads(done.stdout)
     assert name == "StoreError"
-    assert "pip install superparams[plot]" in text
+    assert "pip install 'superparams[plot]'" in text
 
 
 NOTEBOOK = """
