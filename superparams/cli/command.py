@@ -259,7 +259,7 @@ def _show_other(error: Exception) -> None:
 
 
 def _with_verb_meant(error: SuperparamsError, words: Sequence[str]) -> str:
-    """An error, with a hint if its unknown name stands where a verb may, and is similar to one."""
+    """An error, with a hint if its unknown name is in the place of a verb, and similar to one."""
     text, name = str(error), getattr(error, "target", "")
     if not name or name not in words[:1]:
         return text

@@ -134,7 +134,7 @@ def column_of_condition(names: Iterable[str], text: str) -> str | None:
 
 def _parsed(table: pa.Table, text: str) -> _Condition:
     names = dict.fromkeys([*table.column_names, *(f"{OF_OUTCOMES}{name}" for name in OUTCOME)])
-    for column in table.column_names:  # the fields that stand in several columns
+    for column in table.column_names:  # the fields with several columns
         parts = column.split(".")
         names.update((".".join(parts[:n]), None) for n in range(1, len(parts)))
     longest = max((name for name in names if _is_before(text, name)), key=len, default=None)
@@ -174,7 +174,7 @@ def _equal(rows: Rows, condition: _Condition, known_class: _Class) -> pa.Array:
     """
     name, text = condition.name, condition.text
     field = rows.schema.field(name) if name in rows.schema.names else None
-    is_open = condition.operator == "!="  # then None stands for fields that are not there, too
+    is_open = condition.operator == "!="  # then None means missing fields, too
     refused: FieldError | None = None
     if known_class.reads is not None and field_of(rows.schema, name):
         try:
@@ -218,7 +218,7 @@ def _mask_of_value(
 ) -> pa.Array:
     """Which rows have a value, a range of values, or a group or named point of this name.
 
-    With `is_open`, None stands for fields that are not there, too.
+    With `is_open`, None means missing fields, too.
     """
     if x is None and is_open and name in rows.schema.names:
         return pc.is_null(rows.columns(name).column(0))

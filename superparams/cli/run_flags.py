@@ -32,7 +32,7 @@ _CHECKS: Final = {
 
 
 class OptionWord(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
-    """A word that stands for a value of an option.
+    """A word that means a value of an option.
 
     Args:
         name: The option, whose own check says what is wrong.

@@ -27,7 +27,7 @@ from superparams.identity.code.syntax import chain_of
 __all__ = ["TextClass", "TextClasses"]
 
 _ROOTS: Final = ("Experiment", "GridSearch")
-MOST_ALIASES: Final = 5  # names that stand for names of classes
+MOST_ALIASES: Final = 5  # names that are aliases of classes
 
 
 @dataclass(frozen=True)

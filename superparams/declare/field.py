@@ -96,7 +96,7 @@ class Field:
         return isinstance(declared, Value) and declared.key is not None and declared.given is x
 
     def key_on(self, instance: object) -> str | None:
-        """The ``key`` that stands for the content of this field on an instance, if one does."""
+        """The ``key`` that identifies the content of this field on an instance, if there is one."""
         if self.name in instance.__dict__:
             return None
         declared = declaration_on(instance, self)

@@ -37,7 +37,7 @@ REMOVED: Final = ".removed-"  # the beginning of the name of a folder that is be
 
 @dataclass(frozen=True)
 class CheckpointRules:
-    """Which checkpoints the settings of a run take up; picklable.
+    """Which checkpoints the settings of a run resume from; picklable.
 
     Attributes:
         code: The code of the class.

@@ -42,7 +42,7 @@ class LoadedState(NamedTuple):
 
     state: Any
     steps: list[CarriedStep]
-    seconds: float | None = None  # None if nothing is taken up from an earlier attempt
+    seconds: float | None = None  # None if no earlier attempt is resumed
 
 
 @dataclass(frozen=True)

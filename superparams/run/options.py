@@ -347,7 +347,7 @@ def with_processes(options: Mapping[str, Any], of_processes: Mapping[str, Any]) 
 
     Args:
         options: By their names in `RunOptions`.
-        of_processes: By their names in `Processes`; None stands for the default.
+        of_processes: By their names in `Processes`; None means the default.
 
     Raises:
         EngineError: When another engine is given.

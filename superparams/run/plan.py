@@ -361,7 +361,7 @@ def _states(
 
 
 def _repeated(every: Any) -> list[bool]:
-    """Whether each key stands at an earlier index, too."""
+    """Whether each key occurs at an earlier index, too."""
     earlier: set[bytes] = set()
     repeated: list[bool] = []
     for key in every.to_pylist():

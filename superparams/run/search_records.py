@@ -2,7 +2,7 @@
 
 The run.json of each run of a search has the id of the search. Trial i has the settings from
 ``i * repetitions`` on, so the index of a row tells its trial. Outcomes that the search took from
-other runs stand in `trials.jsonl` of the run that took them, so a replay finds the same outcomes.
+other runs are in `trials.jsonl` of the run that took them, so a replay finds the same outcomes.
 """
 
 from __future__ import annotations

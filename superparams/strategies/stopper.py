@@ -149,7 +149,7 @@ class Stopper(Protocol):
         Args:
             reached: The progress that `reached` returned.
             others: The scores at the same rung of the settings before it that came so far, in the
-                order of the space. None stands for a setting that failed before this rung.
+                order of the space. None means a setting that failed before this rung.
         """
         ...
 

@@ -53,7 +53,7 @@ class Writer:
         self._end = 0
         self._numbers: dict[int, int] = {}  # of segments, by their id
         self._shared_memory = SharedMemory()
-        # Empty buffers in the pickle that stand for regions, by their id.
+        # Empty buffers in the pickle that represent regions, by their id.
         self._placeholders: dict[int, tuple[PickleBuffer, Region]] = {}
         # Segment and offset of memory that was written, so that it is written once.
         self._places: dict[tuple[int, int], tuple[int, int]] = {}
@@ -91,7 +91,7 @@ class Writer:
 
     @contextlib.contextmanager
     def stream(self) -> Generator[_Stream, None, None]:
-        """A file to write to; afterwards its `buffer` stands for the bytes that were written."""
+        """A file to write to; afterwards its `buffer` represents the written bytes."""
         number, offset = self._begin()
         stream = _Stream(self)
         yield stream

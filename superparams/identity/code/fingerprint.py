@@ -2,11 +2,11 @@
 
 It covers the experiment class and all code that the class reaches by name in the user's own modules
 (see `project`), from one module to the next: functions, classes with all of their methods and
-bases, constants, decorators, code that registers itself (see `reach`), and what imported names
-stand for. The normal form of each counts (see `syntax`), so comments, docstrings and formatting do
-not. The same text gives the same fingerprint on every machine and every Python from 3.10 on,
-whether the file is run as a script or imported. A loaded module counts with the text that was
-loaded (see `superparams.identity.source_texts`), another module with its present text.
+bases, constants, decorators, code that registers itself (see `reach`), and the objects that
+imported names mean. The normal form of each counts (see `syntax`), so comments, docstrings and
+formatting do not. The same text gives the same fingerprint on every machine and every Python from
+3.10 on, whether the file is run as a script or imported. A loaded module counts with the text that
+was loaded (see `superparams.identity.source_texts`), another module with its present text.
 
 Does not count:
     - Declarations of fields (annotated names in the body of a `Params` or `Experiment`, other

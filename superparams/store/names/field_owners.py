@@ -77,7 +77,7 @@ def field_conditions(space: object) -> dict[str, list[dict[str, str]]]:
     """The fields of a space, each with a list of conditions.
 
     A setting has a field if it satisfies one of the conditions. An empty condition always holds.
-    ``x.*`` stands for all columns inside `x`, if the values of `x` are other containers than
+    ``x.*`` means all columns inside `x`, if the values of `x` are other containers than
     groups, or very many groups.
 
     Args:

@@ -277,7 +277,7 @@ def existing_folder(root: Path, name: str) -> RunFolder:
     folder = folder_of_run(root, name)
     if not folder.path.is_dir():
         raise StoreError(
-            f"the folder of run {name} is gone from {root / 'runs'}: its rows stand in the table, "
+            f"the folder of run {name} is gone from {root / 'runs'}: its rows are in the table, "
             "and its logs, its code and all else that it kept are lost"
         )
     return folder

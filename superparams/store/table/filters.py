@@ -139,7 +139,7 @@ def _cells_of_text(field: Field, axis: Axis | None, name: str, text: str) -> dic
         point = axis.points[axis.labels.index(text)]
         if is_open(point) or label_of(axis, point) == text:
             return {name: text}
-        # An earlier point has the same key, so its name stands in the table.
+        # An earlier point has the same key, so its name is in the table.
         return _cells_of_group(field, axis, name, point) or {name: label_of(axis, point)}
     label = None if axis is None else label_of(axis, text)
     if label is not None:  # the text is the value of a named point

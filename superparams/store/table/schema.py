@@ -81,7 +81,7 @@ def column_of_result(schema: pa.Schema, name: str) -> str:
 
 
 def field_of(schema: pa.Schema, column: str) -> str:
-    """The field whose values stand in a column, by its dotted name.
+    """The field whose values are in a column, by its dotted name.
 
     Empty for a result and for a column of outcomes; where there is no such column, its name.
     """

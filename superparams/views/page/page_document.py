@@ -91,7 +91,7 @@ def policy() -> str:
 
 
 def json_for_script(facts: object) -> str:
-    """Facts as JSON that may stand in a script element."""
+    """Facts as JSON that is safe in a script element."""
     return json.dumps(facts, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
 
 

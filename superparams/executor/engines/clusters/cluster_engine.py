@@ -44,7 +44,7 @@ class ClusterEngine:
         raise NotImplementedError
 
     def most_at_once(self) -> int:
-        """The number of workers that all nodes together give; what ``"auto"`` stands for."""
+        """The number of workers on all nodes together, which ``"auto"`` means."""
         when, count = self._counted
         if time.monotonic() - when > _RECENT:
             cluster = self.cluster()
