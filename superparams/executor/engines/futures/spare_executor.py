@@ -73,9 +73,10 @@ class ReplacedExecutor:
         """
         if self._spare is None:
             return
-        processes: Any = getattr(self._spare, "_processes", None)
-        for process in list((processes or {}).values()) if is_busy else ():
-            process.kill()
+        processes: dict[int, Any] = getattr(self._spare, "_processes", None) or {}
+        if is_busy:
+            for process in list(processes.values()):
+                process.kill()
         self._spare.shutdown(wait=True)
 
 
