@@ -327,6 +327,58 @@ def test_50_an_edit_of_what_changes_a_table_by_a_call_counts(tmp_path: Path) -> 
     assert of_text(tmp_path).digest == before.digest
 
 
+INDIRECT = {
+    "global": "def init():\n    global K\n    K = 11\ninit()",
+    "global by an argument": "def init(k):\n    global K\n    K = k\ninit(11)",
+    "global in a class": "class Made:\n    global K\n    K = 11",
+    "globals()": "globals()['K'] = 11",
+    "globals() in a function": "def init():\n    globals()['K'] = 11\ninit()",
+    "vars()": "vars()['K'] = 11",
+    "update": "globals().update(K=11)",
+    "a computed name": "for name in ['K', 'L']:\n    globals()[name] = 11",
+    "an alias": "names = globals()\nnames['K'] = 11",
+    "setattr": "import sys\nsetattr(sys.modules[__name__], 'K', 11)",
+    "an attribute": "import sys\nsys.modules[__name__].K = 11",
+    "exec": "exec('K = 11')",
+    "nothing that counts": (
+        "def init():\n    global L\n    L = 91\ninit()\nfound = 'K' in globals()\n"
+        "other = globals().get('x', 92)\nK = 11\ndef unused(): return 93"
+    ),
+}
+USES_INDIRECT = """
+{imported}
+from superparams import Experiment, search
+
+class Main(Experiment):
+    a: int = search([1, 2])
+
+    def run(self):
+        return {{"y": {used}}}
+"""
+
+
+@pytest.mark.parametrize("how", INDIRECT)
+@pytest.mark.parametrize(
+    ("imported", "used"),
+    [("import lib", "lib.f()"), ("import lib", "lib.K"), ("from lib import K", "K")],
+)
+def test_50_a_name_that_no_statement_binds_counts(
+    tmp_path: Path, how: str, imported: str, used: str
+) -> None:
+    lib = f"{INDIRECT[how]}\ndef f():\n    return K\ndef g():\n    return 94\n"
+    main = USES_INDIRECT.format(imported=imported, used=used)
+    write(tmp_path, {"pyproject.toml": "", "main.py": main, "lib.py": lib})
+    before = of_text(tmp_path).digest
+    counted: list[int] = []
+    for number in (11, 91, 92, 93, 94):
+        write(tmp_path, {"lib.py": lib.replace(str(number), f"{number}000")})
+        if of_text(tmp_path).digest != before:
+            counted.append(number)
+    # Code that counts and looks up names of its module makes the whole module count.
+    looks_up = how != "nothing that counts" and ("globals()" in lib or "sys.modules" in lib)
+    assert counted == ([11, 94] if looks_up else [11])
+
+
 def test_50_what_cannot_be_seen_is_said_in_the_run(tmp_path: Path) -> None:
     write(tmp_path, UNSEEN)
     first, notes, parts = json.loads(output(tmp_path, TAKE))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from superparams.identity.code.class_parts import ClassParts
+from superparams.identity.code.indirect_bindings import indirect_names, may_bind_indirectly
 from superparams.identity.code.syntax import (
     FUNCTIONS,
     Chain,
@@ -108,6 +109,7 @@ class Source:
         effects: Statements that change the value of a name without binding it, with the name:
             ``TABLE["x"] = …``, ``TABLE.update(…)``, ``@TABLE.register`` on a def.
         calls: The calls at its top level, except those under ``if __name__ == "__main__"``.
+        indirect: The statements that bind a name by ``global``, ``globals()`` and the like.
         stars: The modules in ``from module import *``.
         visits: All imports anywhere in the file.
         parts: The parts of classes, by the arguments of `class_parts`.
@@ -120,6 +122,7 @@ class Source:
     path: Path
     text: str
     bindings: dict[str, list[Binding]] = field(default_factory=dict[str, list[Binding]])
+    indirect: dict[str, list[Binding]] = field(default_factory=dict[str, list[Binding]])
     effects: list[tuple[Chain, Binding]] = field(default_factory=list[tuple[Chain, Binding]])
     calls: list[tuple[Call, Binding]] = field(default_factory=list[tuple[Call, Binding]])
     stars: list[Imported] = field(default_factory=list[Imported])
@@ -197,7 +200,14 @@ class Source:
             else:
                 binding = Binding(node, tests)  # shared by all names of one statement
                 self._bind(bound_names([node]), binding)
+                names = indirect_names(node) if may_bind_indirectly(self.text) else ()
+                for name in dict.fromkeys(names):
+                    self.indirect.setdefault(name, []).append(binding)
                 self._note_effects(binding)
+
+    def bound(self, name: str) -> list[Binding]:
+        """The statements that bind a name; indirectly where no other one does."""
+        return self.bindings.get(name) or self.indirect.get(name, [])
 
     def _bind(self, names: Iterable[str], binding: Binding) -> None:
         for name in names:

@@ -16,6 +16,7 @@ from superparams.identity.code.class_parts import (
     class_parts,
     declared_names,
 )
+from superparams.identity.code.indirect_bindings import COMPUTED
 from superparams.identity.code.module_source import Binding, Source
 from superparams.identity.code.project import Project
 from superparams.identity.code.syntax import (
@@ -67,7 +68,7 @@ class Target:
         """The statements that bind the name in its module."""
         if self.source is None or self.name is None:
             return []
-        return [binding.node for binding in self.source.bindings.get(self.name, ())]
+        return [binding.node for binding in self.source.bound(self.name)]
 
     @property
     def classes(self) -> list[ast.ClassDef]:
@@ -110,8 +111,15 @@ class _Lookup:
         if bindings is None:
             if source.around is not None:
                 yield from self._locate(source.around, chain, visited)
-            for star in source.stars if not hasattr(builtins, name) else ():
+            if name in source.indirect:
+                yield Target(source, name)
+                return
+            if hasattr(builtins, name):
+                return
+            for star in source.stars:
                 yield from self._imported(source, star, chain, visited)
+            if COMPUTED in source.indirect and not name.startswith("__"):
+                yield Target(source, COMPUTED)
             return
         if any(binding.imported is None for binding in bindings):
             yield Target(source, name)
@@ -263,7 +271,7 @@ class ReachByName(_Lookup):
                 for each in list(source.bindings):
                     self._follow_chain(source, (each,), full)
                 continue
-            for binding in source.bindings[name]:
+            for binding in source.bound(name):
                 if binding.imported is None:
                     self.take(source, name, binding, full)
 
