@@ -43,8 +43,8 @@ class GoalOptions:
             name = type(self).__name__
             raise StrategyError(
                 f"{name}() does not say which result to maximize or minimize, and {of} has no "
-                f'goal: give {name}(maximize="accuracy"), or write goal = maximize("accuracy") '
-                f"into {of}"
+                f'goal: give {name}(maximize="accuracy") (in the command: --maximize accuracy), or '
+                f'write goal = maximize("accuracy") into {of}'
             )
         name = "maximize" if goal.mode == "max" else "minimize"
         return cast("Self", replace(options, **{name: goal.column}))

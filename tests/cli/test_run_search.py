@@ -55,6 +55,14 @@ def test_a_search_and_what_it_would_do_next(wave: Project) -> None:
     assert set(told["next"][0]) == {"rate", "kind"}
 
 
+def test_without_a_goal_the_option_that_sets_one_is_named(project: Project) -> None:
+    project.write({"experiments/RQ1.py": WAVE.replace('    goal = minimize("loss")\n', "")})
+    for words in (SEARCH, ("RQ1", "--grid", "2", "--stop", "asha")):
+        ended = run(project, *words, code=2)
+        assert "(in the command: --maximize accuracy)" in ended.err
+    assert "12 done" in run(project, *SEARCH, "--minimize", "loss").out, "as the message says"
+
+
 def test_status_tells_how_far_the_search_is(wave: Project) -> None:
     assert "search" not in run(wave, "status", "RQ1").out
     run(wave, *SEARCH)
