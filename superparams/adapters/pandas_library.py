@@ -226,7 +226,7 @@ def _is_known_to_arrow(dtype: Any) -> bool:
 def _is_plain_index(index: Any) -> bool:
     import numpy as np
 
-    return not isinstance(index.dtype, np.dtype) or index.dtype.kind in "biuf"
+    return not issubclass(type(index.dtype), np.dtype) or index.dtype.kind in "biuf"
 
 
 def _frame_cell(frame: Any, cells: TableCells) -> Any:

@@ -181,7 +181,7 @@ def _lists_of_one_value(params: object) -> Iterator[str]:
         declared = declaration_on(params, field)
         x = params.__dict__.get(field.name, declared)
         x = x.given if isinstance(x, Value) else x
-        if isinstance(x, list | tuple | range | set) and is_scalar(field.annotation):
+        if issubclass(type(x), (list, tuple, range, set)) and is_scalar(field.annotation):
             text = shorten(x)
             yield (
                 f"{field.where} is {text}, one value, though its annotation allows no "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from types import (
@@ -21,7 +21,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from superparams.executor.process_state.generator_objects import is_of_library, seeder
 
@@ -99,13 +99,13 @@ def _held(x: Any, module: str) -> Iterator[tuple[str, object]]:
     if isinstance(x, type):
         if x.__module__ == module:
             yield from _members(x)
-    elif isinstance(x, dict | MappingProxyType):
+    elif issubclass(type(x), (dict, MappingProxyType)):
         yield from _items(x)
     elif isinstance(x, FunctionType):
         yield from _held_by_function(x)
     elif isinstance(x, MethodType | BuiltinMethodType):
         yield "__self__", x.__self__
-    elif isinstance(x, staticmethod | classmethod):
+    elif issubclass(type(x), (staticmethod, classmethod)):
         yield "__func__", x.__func__
     elif isinstance(x, property):
         yield "fget", x.fget
@@ -114,8 +114,9 @@ def _held(x: Any, module: str) -> Iterator[tuple[str, object]]:
     elif isinstance(x, GeneratorType):
         yield from () if x.gi_frame is None else list(x.gi_frame.f_locals.items())
     elif not type(x).__module__.startswith("superparams."):  # fields, settings, tables of ours
-        if isinstance(x, list | tuple | deque):
-            yield from ((f"[{i}]", item) for i, item in enumerate(islice(x, _MOST_ITEMS)))
+        if issubclass(type(x), (list, tuple, deque)):
+            items: list[object] = [*islice(cast("Iterable[object]", x), _MOST_ITEMS)]
+            yield from ((f"[{i}]", item) for i, item in enumerate(items))
         yield from _attributes(x)
 
 

@@ -290,7 +290,7 @@ def _units(form: pa.DataType) -> list[pa.DataType]:
 
 def _are_equal(left: Any, right: Any) -> bool:
     """Whether two values of a column are the same, NaN and NaN too."""
-    if isinstance(left, list) and isinstance(right, list):
+    if issubclass(type(left), list) and issubclass(type(right), list):
         return len(left) == len(right) and all(map(_are_equal, left, right))
     return bool(left == right) or (left != left and right != right)
 
