@@ -150,8 +150,9 @@ def test_59_a_list_where_search_was_meant_is_noted(tmp_path: Path) -> None:
         ({"name": ["a", "b"]}, "write name=search(['a', 'b'])"),
         ({"net": Net(width=[8, 16])}, "Net.width is [8, 16], one value"),  # type: ignore[arg-type]  # pyright: ignore
     ]
-    for fields, note in calls:
-        (found,) = told(Listed(**{"rate": 0.5, **fields}))
+    for others, note in calls:
+        fields: dict[str, Any] = {"rate": 0.5, **others}
+        (found,) = told(Listed(**fields))
         assert note in found
 
 
