@@ -401,6 +401,25 @@ def test_44_generators_that_other_objects_hold(tmp_path: Path, place: str) -> No
     assert len({row["fixed"] for row in serial}) == 1  # numbers that nothing draws stay
 
 
+def test_44_generators_of_a_script_in_workers_that_do_not_run_it(tmp_path: Path) -> None:
+    runs = """
+from joblib.externals.loky import get_reusable_executor
+if __name__ == "__main__":
+    run(Draw())
+    for start in "spawn", "forkserver":
+        with futures.ProcessPoolExecutor(2, multiprocessing.get_context(start)) as executor:
+            run(Draw(), num_proc=2, engine=executor)
+    for size in 1, 2:
+        executor = get_reusable_executor(size)
+        run(Draw(), num_proc=size, engine=executor)
+        executor.shutdown(wait=True, kill_workers=True)
+"""
+    for held in (HELD, NOISE):
+        serial, *others = rows(tmp_path, f"{RUNS}{held}{runs}", "repeat", "drawn")
+        assert len({row["drawn"] for row in serial}) == 6
+        assert others == [serial] * 4
+
+
 def test_44_generators_that_other_objects_hold_are_restored(tmp_path: Path) -> None:
     script = f"""{RUNS}{HELD}
 def states():

@@ -33,6 +33,7 @@ __all__ = [
     "is_worker",
     "load_all",
     "mark_as_worker",
+    "namespaces_of_script",
     "protect_names",
 ]
 
@@ -241,6 +242,11 @@ def _globals_of_script() -> list[dict[str, Any]]:
     """All dictionaries in which code of the script looks names up, in a process of role "other"."""
     others = (_state.rerun_globals, _state.own_globals or None)
     return [_main(), *(names for names in others if names is not None)]
+
+
+def namespaces_of_script() -> list[dict[str, Any]]:
+    """The dictionaries in which code of the script finds its names here, functions' own first."""
+    return _globals_of_script()[::-1] if _state.role == "other" else [_main()]
 
 
 def _is_new(name: str) -> bool:

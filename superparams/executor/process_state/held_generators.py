@@ -23,6 +23,7 @@ from types import (
 )
 from typing import Any, Final, cast
 
+from superparams.executor.payload.script import namespaces_of_script
 from superparams.executor.process_state.generator_objects import is_of_library, seeder
 
 __all__ = ["Labels", "generator_at", "held_by_attributes", "held_generators"]
@@ -57,13 +58,17 @@ def held_generators(modules: Mapping[str, ModuleType]) -> dict[tuple[str, tuple[
 
 def generator_at(module: str, path: tuple[str, ...]) -> Any:
     """The generator at a place that `held_generators` named; None if there is none here."""
-    loaded = sys.modules.get(module)
-    if loaded is None:
-        return None
-    x: Any = vars(loaded).get(path[0])
-    for step in path[1:]:
-        x = next((value for name, value in _held(x, module) if name == step), None)
-    return None if seeder(x) is None else x
+    if module == "__main__":
+        namespaces = namespaces_of_script()
+    else:
+        namespaces = [vars(sys.modules[module])] if module in sys.modules else []
+    for namespace in namespaces:
+        x: Any = namespace.get(path[0])
+        for step in path[1:]:
+            x = next((value for name, value in _held(x, module) if name == step), None)
+        if seeder(x) is not None:
+            return x
+    return None
 
 
 def held_by_attributes(attributes: Mapping[str, object]) -> dict[str, object]:
