@@ -15,7 +15,6 @@ from click.shell_completion import CompletionItem
 
 from superparams.cli.file_tree import Tree, classes_in
 from superparams.cli.name_lookup import Root
-from superparams.identity.module_names import is_class
 
 __all__ = ["KEY", "NAME", "OVERRIDE", "Key", "Name", "Override"]
 
@@ -163,9 +162,10 @@ def _options(annotation: object) -> list[object]:
     """All values of a bool, an enum or a ``Literal``."""
     if annotation is bool:
         return [True, False]
-    if is_class(annotation) and issubclass(annotation, Enum):
+    origin = typing.get_origin(annotation)  # of list[int], which is a class for Python 3.10
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, Enum):
         return list(annotation)
-    return [*typing.get_args(annotation)] if typing.get_origin(annotation) is typing.Literal else []
+    return [*typing.get_args(annotation)] if origin is typing.Literal else []
 
 
 def _text(x: object) -> str:

@@ -244,7 +244,7 @@ def test_an_abstract_class_is_none_that_can_be_made() -> None:
         (["one=5"], "Train.one takes Adam, not '5'; its names: Adam"),
         (["one="], "Train.one takes Adam, not ''; its names: Adam"),
         (["optimizer=Adma"], "Train.optimizer takes Adam | SGD, not 'Adma'; did you mean Adam?"),
-        (["optimizer=Adam,Adam"], "is given Adam("),
+        (["optimizer=Adam,Adam"], "has Adam("),
         (
             ["one.rate=x"],
             "Adam.rate takes float, not 'x'; write one.rate=0.1, or one.rate=0.1,0.01",
