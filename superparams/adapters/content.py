@@ -10,7 +10,7 @@ import enum
 import operator
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, SupportsIndex, cast
+from typing import Any, Final, SupportsIndex, TypeGuard, cast
 
 from superparams.adapters.libraries import adapter_of
 
@@ -18,6 +18,7 @@ __all__ = [
     "fresh",
     "hash_of",
     "holds_mutable",
+    "is_class",
     "is_container",
     "is_truth",
     "items_of",
@@ -119,6 +120,11 @@ def is_truth(value: object) -> bool:
         return type(value) is bool
     adapter = adapter_of(value)
     return adapter is not None and adapter.is_bool
+
+
+def is_class(x: object) -> TypeGuard[type[Any]]:
+    """Whether a value is a class; ``list[int]`` is none, although Python 3.10 says so."""
+    return isinstance(x, type) and not isinstance(x, types.GenericAlias)
 
 
 def whole_number(x: object) -> int | None:

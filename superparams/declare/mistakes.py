@@ -12,10 +12,10 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from superparams.adapters.content import is_class
 from superparams.declare.descriptors import REQUIRED, Search, Value, search, value
 from superparams.errors import FieldError
 from superparams.errors.short_repr import kind_of, shorten
-from superparams.identity.module_names import is_class
 from superparams.space.axis import Axis
 from superparams.space.groups import group_class, is_group
 

@@ -22,13 +22,12 @@ from collections.abc import (
 )
 from typing import Any, Final, cast
 
-from superparams.adapters.content import snapshot
+from superparams.adapters.content import is_class, snapshot
 from superparams.declare.descriptors import REQUIRED, Search, Value
 from superparams.declare.mistakes import refuse_class, unknown_annotation
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
-from superparams.identity.module_names import is_class
 from superparams.space.axis import Axis
 from superparams.space.groups import is_group, is_open
 

@@ -6,11 +6,11 @@ import math
 import types
 from typing import Any
 
+from superparams.adapters.content import is_class
 from superparams.declare.descriptors import Search
 from superparams.declare.mistakes import alternatives
 from superparams.errors import FieldError
 from superparams.errors.short_repr import shorten
-from superparams.identity.module_names import is_class
 from superparams.space.decimals import exact
 from superparams.space.ranges import MOST_VALUES, Range
 

@@ -12,7 +12,7 @@ import os
 import sys
 import types
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from superparams.identity.code.roots import dotted_path, experiments_folder
 from superparams.identity.source_texts import is_loaded_or_on_disk, resolved_file
@@ -21,7 +21,6 @@ __all__ = [
     "LOCAL",
     "class_name",
     "class_of",
-    "is_class",
     "is_fileless",
     "main_name",
     "module_file",
@@ -112,11 +111,6 @@ def module_name(name: str | None) -> str:
 def class_of(value: object) -> type[Any]:
     """``type(value)``; type checkers do not know the class if they do not know `value`."""
     return type(value)
-
-
-def is_class(x: object) -> TypeGuard[type[Any]]:
-    """Whether a value is a class; ``list[int]`` is none, although Python 3.10 says so."""
-    return isinstance(x, type) and not isinstance(x, types.GenericAlias)
 
 
 def class_name(cls: type[Any]) -> str:

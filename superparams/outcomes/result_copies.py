@@ -115,8 +115,8 @@ def refuse_column(where: str, x: object) -> None:
     """
     cls: type[Any] = type(x)
     is_series = hasattr(cls, "to_frame")
-    is_column = is_series or hasattr(cls, "dictionary_encode")
-    if not is_column or not hasattr(cls, "__arrow_c_stream__"):
+    is_array = hasattr(cls, "dictionary_encode") and hasattr(cls, "__arrow_c_stream__")
+    if not is_series and not is_array:
         return
     row = "series.to_dict() for a row with its labels as names, or " * hasattr(cls, "to_dict")
     frame = "series.to_frame()" if is_series else "pyarrow.table({'x': column})"

@@ -20,7 +20,8 @@ import typing
 from collections.abc import Callable, Hashable
 from typing import Any, cast
 
-from superparams.identity.module_names import class_of, is_class
+from superparams.adapters.content import is_class
+from superparams.identity.module_names import class_of
 
 __all__ = ["canonical", "converter", "hints"]
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from superparams.adapters.content import items_of
 from superparams.adapters.libraries import adapter_of
+from superparams.identity.module_names import class_of
 from superparams.outcomes.arrow.cell_arrays import (
     common_tag,
     make_array,
@@ -173,9 +174,10 @@ def _jsonable(value: Any, depth: int) -> Any:
         return value if abs(value) < 10**4000 else hex(value)
     if depth > 50:
         return safe_repr(value)
-    if isinstance(value, str) and not isinstance(value, enum.Enum):
+    kind = class_of(value)
+    if issubclass(kind, str) and not issubclass(kind, enum.Enum):
         return str(value)  # of a class of its own, such as numpy.str_, which has a shape as well
-    if issubclass(type(value), (bytes, bytearray, memoryview)):
+    if issubclass(kind, (bytes, bytearray, memoryview)):
         return repr(bytes(value))
     inner = items_of(value)
     if inner is not None:
