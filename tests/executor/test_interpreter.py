@@ -436,6 +436,26 @@ def test_a_driver_that_ends_leaves_nothing(tmp_path: Path) -> None:
     assert not psutil.pid_exists(int(out))
 
 
+def test_a_frame_is_sent_also_if_the_receiver_closes_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As an interpreter does that becomes a template: the driver must not start another one."""
+    ours, theirs = socket.socketpair()
+    send_fds = socket.send_fds
+
+    def send_then_close(*words: Any) -> int:
+        n = send_fds(*words)
+        frame, files = protocol.receive_fds(theirs)
+        assert (frame.body, len(files)) == (b"request", 1)
+        os.close(files[0])
+        theirs.close()
+        return n
+
+    monkeypatch.setattr(socket, "send_fds", send_then_close)
+    with ours:
+        protocol.send(ours, protocol.Frame(protocol.Kind.FORK, body=b"request"), [0])
+
+
 def test_frames_carry_all_files_of_a_request() -> None:
     ours, theirs = socket.socketpair()
     files = [os.open(os.devnull, os.O_RDONLY) for _ in range(4)]

@@ -96,7 +96,8 @@ def send(channel: socket.socket, frame: Frame, fds: Sequence[int] = (), key: int
         channel.sendall(data)
         return
     sent = socket.send_fds(channel, [data], fds)
-    channel.sendall(data[sent:])
+    if sent < len(data):  # the receiver may close its end as soon as it has the frame
+        channel.sendall(data[sent:])
 
 
 def receive(channel: socket.socket) -> Frame:
