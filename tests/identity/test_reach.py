@@ -340,6 +340,7 @@ INDIRECT = {
     "setattr": "import sys\nsetattr(sys.modules[__name__], 'K', 11)",
     "an attribute": "import sys\nsys.modules[__name__].K = 11",
     "exec": "exec('K = 11')",
+    "exec in a function": "def init():\n    exec('K = 11', globals())\ninit()",
     "nothing that counts": (
         "def init():\n    global L\n    L = 91\ninit()\nfound = 'K' in globals()\n"
         "other = globals().get('x', 92)\nK = 11\ndef unused(): return 93"
@@ -377,6 +378,25 @@ def test_50_a_name_that_no_statement_binds_counts(
     # Code that counts and looks up names of its module makes the whole module count.
     looks_up = how != "nothing that counts" and ("globals()" in lib or "sys.modules" in lib)
     assert counted == ([11, 94] if looks_up else [11])
+
+
+ELSEWHERE = {
+    "a dict": "space = {}\nexec(text, space)",
+    "another module": "exec(text, vars(other))",
+    "the names of a function": "def init():\n    exec(text, locals())\ninit()",
+    "another module's names": "exec(text, other.__dict__)",
+}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_50_exec_that_binds_names_elsewhere_is_no_matter(where: str, tmp_path: Path) -> None:
+    main = USES_INDIRECT.format(imported="import lib", used="lib.K")
+    lib = f"import other\ntext = input()\n{ELSEWHERE[where]}\n"
+    write(tmp_path, {"main.py": main, "other.py": "", "lib.py": lib})
+    assert of_text(tmp_path).notes == []
+    write(tmp_path, {"lib.py": "text = input()\nexec(text)\n"})
+    (note,) = of_text(tmp_path).notes
+    assert note.startswith("lib uses exec()")
 
 
 def test_50_what_cannot_be_seen_is_said_in_the_run(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def _bound_by_call(
         yield from _bound_in_namespace(call, parents)
     elif name == "setattr" and len(call.args) == 3 and _is_this_module(call.args[0]):
         yield _name_or_computed(call.args[1])
-    elif name == "exec" and call.args and not (is_inside and len(call.args) == 1):
+    elif name == "exec" and _runs_in_this_module(call, is_inside):
         yield from _bound_by_text(call.args[0])
 
 
@@ -74,6 +74,20 @@ def _bound_in_namespace(call: ast.Call, parents: dict[ast.AST, ast.AST]) -> Iter
             yield COMPUTED if parent.attr == "update" else _name_or_computed(method.args[0])
     elif not isinstance(parent, ast.Compare):  # it gets a name, or is passed on
         yield COMPUTED
+
+
+def _runs_in_this_module(call: ast.Call, is_inside: bool) -> bool:
+    """Whether ``exec`` binds names of this module, and not of a namespace that it is given."""
+    text, namespace = [*call.args[:2], None, None][:2]
+    if text is None or namespace is None:
+        return text is not None and not is_inside
+    if isinstance(namespace, ast.Attribute) and namespace.attr == "__dict__":
+        return _is_this_module(namespace.value)
+    if not isinstance(namespace, ast.Call) or not isinstance(namespace.func, ast.Name):
+        return False
+    if namespace.args:
+        return namespace.func.id == "vars" and _is_this_module(namespace.args[0])
+    return namespace.func.id == "globals" or (namespace.func.id in _NAMESPACES and not is_inside)
 
 
 def _bound_by_text(text: ast.expr) -> Iterator[str]:
