@@ -94,6 +94,21 @@ def test_keys_of_ranges_are_those_by_index(space: Experiment, step: int) -> None
     assert Keys(space).packed_ranges([]) == b""
 
 
+@pytest.mark.parametrize("is_packed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "space",
+    [Train(), Valid(), Train(path="p"), Train(path="p")[3], Middle(), Large(), Large(few="a")],
+)
+def test_the_getter_gives_the_key_of_each_setting(space: Experiment, is_packed: bool) -> None:
+    """Also once the digests of all points are known, as after a plan."""
+    keys, size = Keys(space), space.n_settings
+    if is_packed:
+        keys.packed(min(size, 1_000))
+    key_at = keys.getter()
+    for place in {0, 1, 7, 299, 300, 65_536, 69_999, size - 2, size - 1} & {*range(size)}:
+        assert key_at(place) == key_of(space[place])
+
+
 def test_the_key_of_a_setting_is_32_hexadecimal_digits() -> None:
     setting = Train()[0]
     assert len(setting.key) == 32
