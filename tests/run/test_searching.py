@@ -351,9 +351,17 @@ def test_budgets(tmp_path: Path) -> None:
         found = Fit().run_all(4, strategy=strategy, results=tmp_path / "4", progress=False)
         assert table(found) == table(alone)
         assert 0 < len(found) < 2000
-    timed = Fit().run_all(2, strategy=Cautious(seconds=0.4), results=tmp_path / "s", progress=False)
+
+
+@pytest.mark.timed
+def test_a_budget_of_seconds(tmp_path: Path) -> None:
+    """It counts from the start of the run: on a computer that stands still, no trial may begin."""
+    since = time.monotonic()
+    options: dict[str, Any] = {"results": tmp_path, "progress": False}
+    timed = Fit().run_all(2, strategy=Cautious(seconds=1.5), **options)
+    assert time.monotonic() - since >= 1.5
     assert len(timed) >= 16
-    again = Fit().run_all(2, strategy=Cautious(seconds=0.4), results=tmp_path / "s", progress=False)
+    again = Fit().run_all(2, strategy=Cautious(seconds=1.5), **options)
     assert table(again) == table(timed)
     manifest = json.loads((timed.root / "runs" / timed.runs[0] / "run.json").read_text())
     assert manifest["search"]["is_reproducible"] is False
