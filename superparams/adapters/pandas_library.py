@@ -216,7 +216,7 @@ def _is_known_to_arrow(dtype: Any) -> bool:
     """
     pandas: Any = sys.modules["pandas"]
     if isinstance(dtype, pandas.CategoricalDtype):
-        return _is_plain_index(dtype.categories)
+        return _is_plain_index(dtype.categories) or _is_text(dtype.categories)
     return not isinstance(
         dtype,
         (pandas.PeriodDtype, pandas.IntervalDtype, pandas.DatetimeTZDtype, pandas.SparseDtype),
@@ -227,6 +227,11 @@ def _is_plain_index(index: Any) -> bool:
     import numpy as np
 
     return not issubclass(type(index.dtype), np.dtype) or index.dtype.kind in "biuf"
+
+
+def _is_text(index: Any) -> bool:
+    """Whether all values are text, which pandas 2 holds as objects."""
+    return index.dtype == object and all(isinstance(one, str) for one in index)
 
 
 def _frame_cell(frame: Any, cells: TableCells) -> Any:
@@ -257,7 +262,7 @@ def _column(series: Any, cells: TableCells) -> tuple[Any, str | None]:
     import pyarrow as pa
 
     try:
-        return _text_of_periods(pa.chunked_array(series)), None
+        return _text_of_periods(pa.chunked_array([pa.array(series, from_pandas=True)])), None
     except (ValueError, TypeError, NotImplementedError):
         return cells.column(series.tolist())
 
