@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from superparams.declare.descriptors import search
@@ -30,6 +29,7 @@ from superparams.declare.words.named_choices import (
     names_of,
     points_of,
 )
+from superparams.declare.words.other_notations import PointsHint, RangeHint, hint_of
 from superparams.declare.words.scalars import BARE
 from superparams.declare.words.type_names import examples, type_text
 from superparams.declare.words.typed_values import NotText, read, takes_bounds, takes_ranges
@@ -217,7 +217,7 @@ class _Reader:
             return "a range has no order"
         if bounds is not None and takes_bounds(self.annotation, self.scope, bounds):
             if self.is_filter:
-                two = f"{self.name}>=LOW and {self.name}<=HIGH"
+                two = self._conditions("LOW", "HIGH")
                 return f"a range of floats is two conditions, {two}"
             return f"a range of numbers stands alone, as in {self.name}={item}"
         if looks_like_range(item) and not self.has_ranges:
@@ -232,19 +232,48 @@ class _Reader:
         problem = f"{self.where} takes {type_name}, not {shorten(item)}{reason and f': {reason}'}"
         if self.choices:
             return FieldError(f"{problem}; {meant(item, [*map(quoted, self.choices)], 'names')}")
+        hint = None if reason else self._hint(item)
+        if hint is not None:
+            return FieldError(f"{problem}; write {hint}")
         samples = list(dict.fromkeys(examples(self.annotation, self.scope)))
         if not samples:
             return FieldError(problem)
         purpose = " to search" if self.call else ""
         several = f", or {self.name}={','.join(samples)}{purpose}" if len(samples) > 1 else ""
         several = several if self.sign == "=" else ""
-        if self.has_ranges and re.fullmatch(r"\W?-?\d+\s*[:-]\s*\d+\W?|range\(.*", item):
+        if self.has_ranges and item.startswith("range("):
             several += f", or {self.name}=0..9 for all from 0 to 9"
         likely = Bounds(1, 2, None, "log", is_whole=True)
         is_range = ".." in item and self.call and self.sign == "="
         if is_range and takes_bounds(self.annotation, self.scope, likely):
             several += f". {self._form_of_ranges()}"
         return FieldError(f"{problem}; write {self.name}{self.sign}{samples[0]}{several}")
+
+    def _conditions(self, low: object, high: object) -> str:
+        return f"{self.name}>={low} and {self.name}<={high}"
+
+    def _hint(self, item: str) -> str | None:
+        """How to write numbers that are in another notation, if this field takes them."""
+        hint = hint_of(item) if self.sign == "=" else None
+        if hint is None or hint.word == item:
+            return None
+        text = self.text.replace(item, hint.word)
+        if self.is_filter and isinstance(hint, RangeHint) and not self.has_ranges:
+            is_taken = takes_bounds(self.annotation, self.scope, hint.bounds)
+            return self._conditions(*hint.bounds[:2]) if is_taken else None
+        reader = replace(self, text=text)
+        try:
+            is_range = not self.is_filter and reader.bounds() is not None
+            if not is_range:
+                reader.parts()
+        except FieldError:
+            return None
+        if isinstance(hint, PointsHint):
+            return f"{self.name}={text} for these values"
+        low, high, step = hint.bounds[:3]
+        kind = "the range" if is_range else "all"
+        steps = "" if step is None else f" in steps of {step}"
+        return f"{self.name}={text} for {kind} from {low} to {high}{steps}"
 
 
 def _search_arguments(bounds: Bounds) -> dict[str, Any]:
