@@ -22,6 +22,11 @@ from tests.browser.chromium import Browser, missing
 from tests.browser.site_server import SITE, Site, pages_of
 
 WIDTHS: Final = (390, 1280)
+# Soon after a visit, the document may still say the height of the window; the footer ends the page.
+HEIGHT: Final = """
+    const end = document.querySelector("footer").getBoundingClientRect().bottom + window.scrollY;
+    return Math.ceil(Math.max(document.documentElement.scrollHeight, end));
+"""
 COLUMN: Final = 2200  # pixels of a page that stand in one column
 COLUMNS: Final = 6  # of one picture; a longer page has several pictures
 
@@ -29,7 +34,7 @@ COLUMNS: Final = 6  # of one picture; a longer page has several pictures
 def photograph(browser: Browser, url: str, width: int, *, is_dark: bool) -> Image.Image:
     """A picture of a whole page."""
     browser.visit(url, width, is_dark=is_dark)
-    height = int(browser.run("return document.documentElement.scrollHeight"))
+    height = int(browser.run(HEIGHT))
     clip: dict[str, float] = {"x": 0, "y": 0, "scale": 1, "width": width, "height": height}
     how = {"format": "png", "captureBeyondViewport": True}
     made = browser.tell("Page.captureScreenshot", clip=clip, **how)

@@ -89,3 +89,14 @@ def test_where_there_is_no_scheduler_the_error_says_so(dask: DaskServers) -> Non
         pytest.raises(EngineError, match=r"Dask\('tcp://127\.0\.0\.1:9'\).* that runs"),
     ):
         Counted().run_all(engine=Dask("tcp://127.0.0.1:9"), progress=False)
+
+
+def test_a_closed_client_is_told_from_a_scheduler_that_is_gone(dask: DaskServers) -> None:
+    distributed = importlib.import_module("distributed")
+    client = distributed.Client(dask.address, set_as_default=False)
+    client.close()
+    for num_proc in (2, "auto"):
+        with pytest.raises(EngineError, match=r"Dask\(client\): the client is closed; give a dist"):
+            Counted().run_all(num_proc, engine=Dask(client), progress=False)
+    with pytest.raises(EngineError, match=r"takes no settings: .*; give an executor that is open"):
+        Counted().run_all(2, engine=client.get_executor(), progress=False)

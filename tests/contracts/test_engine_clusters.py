@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar
@@ -322,6 +322,17 @@ def test_what_does_not_say_so_is_found_out_by_a_task_without_settings(tmp_path: 
     with pytest.raises(EngineError, match=r"Silent\.submit returns Job"):
         Ranked().run_all(2, engine=executor, progress=False, results=tmp_path)
     assert executor.n_submitted == 1
+
+
+@pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_an_executor_that_was_shut_down_is_named(kind: type[Executor], tmp_path: Path) -> None:
+    executor: Any = kind()
+    executor.shutdown()
+    message = (
+        rf"engine={kind.__name__}\(\.\.\.\) takes no settings: .*; give an executor that is open"
+    )
+    with pytest.raises(EngineError, match=message):
+        Ranked().run_all(2, engine=executor, progress=False, results=tmp_path)
 
 
 # ---- the number of workers

@@ -81,6 +81,11 @@ class DaskCluster:
 
     def nodes(self) -> Sequence[ClusterNode]:
         """The worker processes that the scheduler knows."""
+        if self._client.status == "closed":  # Dask describes a closed client as one without workers
+            raise EngineError(
+                "engine=Dask(client): the client is closed; give a distributed.Client that is "
+                "open, as inside its `with` block, or the address of a scheduler that runs"
+            )
         try:
             workers: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         except Exception as error:

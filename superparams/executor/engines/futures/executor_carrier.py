@@ -45,6 +45,7 @@ from superparams.executor.engines.futures.chunk_tasks import (
 from superparams.executor.engines.futures.executor_facts import (
     forks,
     refuse_other_interfaces,
+    refused_task,
     wrong_interface,
 )
 from superparams.executor.engines.futures.spare_executor import ReplacedExecutor
@@ -59,8 +60,7 @@ if TYPE_CHECKING:
 
 # Seconds for which an ended run waits for settings, which nobody can interrupt.
 _PATIENCE = 0.5
-# How many times a slot is used again after the executor has cancelled its chunk or has failed.
-# After that, the executor counts as broken.
+# Uses of a slot after the executor has cancelled its chunk or has failed; then it counts as broken.
 _MOST_TRIES = 3
 
 
@@ -205,6 +205,8 @@ class _ExecutorCarrier:
                 return self._submit(task)
             self._note_broken(error)
             return False
+        except Exception as error:
+            raise refused_task(executor, error) from error
         self._submitted[future] = task, time.monotonic(), executor
         return True
 

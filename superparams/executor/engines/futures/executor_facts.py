@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from superparams.errors import EngineError
 
-__all__ = ["forks", "n_workers", "refuse_other_interfaces"]
+__all__ = ["forks", "n_workers", "refuse_other_interfaces", "refused_task", "wrong_interface"]
 
 # The attributes in which executors have the number of their workers: those of the standard library
 # and loky, of executorlib, and of mpi4py.
@@ -69,6 +69,16 @@ def wrong_interface(executor: object, returned: str) -> EngineError:
     return EngineError(
         f"engine={name}(...) cannot be used: {name}.submit returns {returned}, and a "
         "concurrent.futures.Future is needed; give an executor whose submit returns one"
+    )
+
+
+def refused_task(executor: object, error: Exception) -> EngineError:
+    """The error for an executor that takes no task, as one that has been shut down."""
+    kind = type(error).__name__
+    is_closed = isinstance(error, RuntimeError) or "Closed" in kind  # as Python and Dask call it
+    remedy = "; give an executor that is open, as inside its `with` block" if is_closed else ""
+    return EngineError(
+        f"engine={type(executor).__qualname__}(...) takes no settings: {kind}: {error}{remedy}"
     )
 
 
