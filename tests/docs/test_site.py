@@ -20,6 +20,7 @@ from search_queries import QUERIES
 from snippets import ROOT
 
 import superparams
+from tools import long_lines
 from tools.narrow_screens import on_page_content
 from tools.search_words import WORDS
 from tools.site_version import MARK
@@ -134,3 +135,26 @@ def test_other_tables_keep_their_columns(row: tuple[str, ...]) -> None:
     made = on_page_content(table(("", *row[1:]), row))
     assert made.startswith('<table data-narrow="scroll"><thead><tr><td></td><th')
     assert "data-label" not in made
+
+
+def block(text: str) -> str:
+    return f"<pre><span></span><code>{text}</code></pre>"
+
+
+def test_messages_wrap_and_columns_do_not() -> None:
+    message, columns = f"Train.rate: {LONG}", f"key  {LONG}"
+    made = long_lines.on_page_content(block(f"short\n{message}\n{columns}\n"))
+    assert made == block(f'short\n<span class="message">{message}</span>\n{columns}\n')
+
+
+def test_commands_and_their_messages_wrap() -> None:
+    command = f'<span class="gp">$ </span>experiment<span class="w">  </span>{LONG}'
+    output = f'<span class="go">note: {LONG}</span>'
+    made = long_lines.on_page_content(block(f"{command}\n{output}\n"))
+    assert made.count('<span class="message">') == 2
+    assert re.sub(r"<[^>]+>", "", made) == re.sub(r"<[^>]+>", "", f"{command}\n{output}\n")
+
+
+def test_code_keeps_its_lines() -> None:
+    code = block(f'<span class="k">print</span>({LONG!r})\n')
+    assert long_lines.on_page_content(code) == code
