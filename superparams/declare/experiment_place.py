@@ -31,6 +31,7 @@ from superparams.declare.log_method import log_of
 from superparams.declare.metaclass import fields_of
 from superparams.declare.mistakes import is_scalar
 from superparams.declare.place import ParamsPlace
+from superparams.declare.presentation import points_shown_alike
 from superparams.declare.saved_state import NOTHING
 from superparams.declare.secrets import points_of
 from superparams.errors import SpaceError
@@ -166,6 +167,7 @@ _SAID_OF_CLASSES: Final = (
 def notes_of_fields(space: object) -> Iterator[str]:
     """Notes on fields whose declaration may mean something else than what it says."""
     yield from _lists_of_one_value(space)
+    yield from points_shown_alike(space)
     for name, usual, otherwise in _SAID_OF_CLASSES:
         field = fields_of(space.__class__).get(name)
         if field is not None and any(x is usual for x in points_of(space.__dict__.get(name))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import enum
 import operator
 import re
@@ -28,6 +29,7 @@ __all__ = [
     "given_fields",
     "headline",
     "inline",
+    "points_shown_alike",
     "row_of",
     "row_of_field",
     "shown_fields",
@@ -320,6 +322,24 @@ def cell_of(params: object, field: Field, x: object) -> Any:
     return key if key is not None and isinstance(cell, str) and not isinstance(x, str) else cell
 
 
+def points_shown_alike(space: object) -> Iterator[str]:
+    """Notes on axes of which several points have the same text in a table."""
+    for name, axis, _ in axes_of(space):
+        if isinstance(axis, Range) or axis.labels or isinstance(axis.points, range):
+            continue
+        points = (x for x in axis.points[:MOST_POINTS] if not _is_plain_scalar(x))
+        cells = (table_value(x) for x in points if not is_group(x))
+        texts = collections.Counter(cell for cell in cells if isinstance(cell, str))
+        alike = [(text, count) for text, count in texts.items() if count > 1]
+        if alike:
+            text, count = alike[0]
+            yield (
+                f"{count} points of {type(space).__name__}.{name} stand as {text!r} in the table, "
+                f"which cannot tell their rows apart; name them, as in "
+                f"{name.rpartition('.')[2]}=search({{'a': ..., 'b': ...}})"
+            )
+
+
 def text_beside(names: Collection[str], cell: object) -> Any:
     """The cell for a value that is none of the named points of an axis.
 
@@ -337,6 +357,7 @@ def text_beside(names: Collection[str], cell: object) -> Any:
 
 
 LARGEST_CELL: Final = 64  # elements
+MOST_POINTS: Final = 1000  # of an axis that are compared as texts
 LONGEST_TEXT: Final = 4096  # characters or bytes, since every row has it
 PLAIN: Final = (bool, int, float, complex, str, bytes, enum.Enum)
 

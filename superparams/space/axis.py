@@ -83,7 +83,7 @@ class Axis:
             self._table = _index_table(self.points)
         try:
             index = self._table.get((is_truth(point), point))
-        except TypeError:  # an unhashable point is compared to each point
+        except Exception:  # it has no hash, or its == raises: it is compared to each point
             index = None
         if index is not None and same(self.points[index], point):
             return index
@@ -123,6 +123,6 @@ def _index_in_range(points: range, point: Any) -> int | None:
 def _index_table(points: Sequence[object]) -> dict[Any, int]:
     table: dict[Any, int] = {}
     for index, point in enumerate(points):
-        with suppress(TypeError):  # an unhashable point
+        with suppress(Exception):  # it has no hash, or its == raises
             table.setdefault((is_truth(point), point), index)
     return table

@@ -21,6 +21,7 @@ from superparams.store.importance import RankedFields
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.names.name_filters import cells_of_filter, mask_of_content
 from superparams.store.names.renames import renamed_rows
+from superparams.store.names.value_filters import cells_of_items, has_no_items, refuse_shared_text
 from superparams.store.provenance.record import Provenance, read_provenance
 from superparams.store.runs.folder import TABLE, has_records
 from superparams.store.runs.results_folder import no_results, results_folder
@@ -209,10 +210,16 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
                 results = results._of_code(is_stale=value)
                 continue
             named, schema = column_of_filter(self._rows.schema, name), self._rows.schema
-            for column, cell in cells_of_filter(self.of, schema, named, value).items():
+            cells = cells_of_items(schema.names, named, value)
+            if cells is None:
+                refuse_shared_text(self.of, self._rows, named, value)
+                cells = cells_of_filter(self.of, schema, named, value)
+            for column, cell in cells.items():
                 x = value if column == named else cell
                 mask = mask_of_content(results._rows, self._existing(column), cell, x, self.of)
                 results = results._selected(partial(flat, mask))
+            only = has_no_items(results._rows, named, value)
+            results = results if only is None else results._selected(partial(flat, only))
         return results
 
     @cached_property

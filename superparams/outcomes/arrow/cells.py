@@ -107,7 +107,8 @@ def int_text(value: int) -> str:
 def decimal_cell(value: decimal.Decimal) -> Cell:
     """A decimal of 38 digits with the scale it has; others as text."""
     exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int):  # NaN and infinity
+    # NaN, infinity, and a zero with a sign, which Arrow's decimals do not have
+    if not isinstance(exponent, int) or (value.is_signed() and value.is_zero()):
         return text(str(value), "decimal")
     scale = max(0, -exponent)
     if scale > _DIGITS or value.adjusted() + 1 + scale > _DIGITS:

@@ -258,7 +258,8 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
     try:
         return pc.equal(column, plain_scalar(arrow.value, arrow.type))
     except (ValueError, TypeError, NotImplementedError):
-        return _mask(_are_equal(x, arrow.value) for x in python_values(column))
+        (plain,) = python_values(pa.array([arrow.value], arrow.type))  # of an array, a list
+        return _mask(_are_equal(x, plain) for x in python_values(column))
 
 
 def _json_contents(value: Any) -> list[Any]:
@@ -337,7 +338,8 @@ def are_equal_json(left: Any, right: Any) -> bool:
     """Whether two values of JSON are the same, numbers by their value; True is no number."""
     kind = class_of(left)
     if kind is not class_of(right) or kind not in (list, dict):
-        return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+        is_equal = left == right or (left != left and right != right)  # NaN
+        return bool(is_equal) and isinstance(left, bool) == isinstance(right, bool)
     if len(left) != len(right):
         return False
     if kind is list:
