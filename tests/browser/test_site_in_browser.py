@@ -50,6 +50,21 @@ def test_a_page_fits_a_phone_and_can_be_read(
     assert [url for url in browser.requests() if not url.startswith(site.address)] == []
 
 
+def test_messages_wrap_on_a_phone_and_tables_of_two_columns_keep_their_heads(
+    browser: Browser, site: Site
+) -> None:
+    browser.visit(site.url_of("resume"), PHONE)
+    ends = browser.run("""
+        return [...document.querySelectorAll("article .message")]
+            .map((x) => x.getBoundingClientRect().right)""")
+    assert ends
+    assert max(ends) <= PHONE
+    shown = browser.run("""
+        return [...document.querySelectorAll("article table[data-narrow=stack] th")]
+            .filter((x) => x.getClientRects().length).map((x) => x.innerText)""")
+    assert {"counts", "does not count"} <= set(shown)
+
+
 def cut_off(browser: Browser) -> list[str]:
     """What sticks out of the page and cannot be scrolled to, each as its first words."""
     script = """
