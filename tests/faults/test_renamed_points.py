@@ -232,6 +232,34 @@ def test_72_rows_without_recorded_names_are_found_as_before(tmp_path: Path, ran:
         assert pairs(read(tmp_path, fit(LOW_HIGH)).where(a=2.0)) == [("high", 2.0)]
 
 
+class Mapped(Experiment):
+    conf: dict[str, int] = search({"small": {"w": 1}, "mid": {"w": 2}, "large": {"w": 3}})
+
+    def run(self) -> dict[str, int]:
+        return {"y": self.conf["w"]}
+
+
+NAMES = {1: "small", 2: "mid", 3: "large"}
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
+@pytest.mark.parametrize(
+    "word", ["{w:1},{w:9}", "{w:9},{w:8},{w:7}", "{w:2}", "mid,large", "large,small", "mid"]
+)
+def test_72_a_run_of_other_points_leaves_each_name_with_its_value(
+    word: str, is_first: bool, ran: Ran
+) -> None:
+    spaces = [Mapped.from_cli([f"conf={word}"]), Mapped()]
+    for space in spaces if is_first else reversed(spaces):
+        table = ran(space, resume=False)
+    every = Results.load(table.root)
+    shown = {row["y"]: row["conf"] for row in every}
+    assert shown.items() >= NAMES.items()
+    for y, name in NAMES.items():
+        for value in (name, {"w": y}):
+            assert {row["y"] for row in every.where(conf=value)} == {y}
+
+
 FILE = """
 from superparams import Experiment, search
 

@@ -34,7 +34,7 @@ from superparams.store.json_values import (
     run_groups,
     shared_by_runs,
 )
-from superparams.store.names.field_owners import Condition, are_conditions, field_places
+from superparams.store.names.field_owners import Condition, FieldPlace, are_conditions, field_places
 
 __all__ = [
     "MEANINGS",
@@ -157,34 +157,36 @@ def declared_names(experiment: object, digest_of: DigestOf | None = None) -> lis
 
     Args:
         experiment: An experiment, or its class.
-        digest_of: Returns the digest of a point by its field and place, where that is known.
+        digest_of: Returns the digest of a point of the space by its field and index, if known.
     """
-    fields: dict[tuple[str, str, int], tuple[Axis | None, Field, dict[str, Condition]]] = {}
+    fields: dict[tuple[str, str, int], tuple[FieldPlace, dict[str, Condition]]] = {}
     for place in field_places(experiment):
         axis = place.naming_axis
         if axis is not None and len(axis) > MOST_NAMES:
-            axis = None
-        entry = fields.setdefault((place.column, place.owner, id(axis)), (axis, place.field, {}))
-        entry[2][json.dumps(place.condition)] = place.condition
+            place = place._replace(naming_axis=None)
+        key = place.column, place.owner, id(place.naming_axis)
+        _, conditions = fields.setdefault(key, (place, {}))
+        conditions[json.dumps(place.condition)] = place.condition
     return [
         NamedPoints(
-            column,
-            owner,
+            place.column,
+            place.owner,
             [{}] if "{}" in conditions else list(conditions.values()),
-            list(_points(axis, field, column, digest_of)),
+            list(_points(place, digest_of)),
         )
-        for (column, owner, _), (axis, field, conditions) in fields.items()
+        for place, conditions in fields.values()
     ]
 
 
-def _points(
-    axis: Axis | None, field: Field, column: str, digest_of: DigestOf | None
-) -> Iterator[Point]:
+def _points(place: FieldPlace, digest_of: DigestOf | None) -> Iterator[Point]:
+    axis = place.naming_axis
     if axis is None:
         return
-    for place, (label, x) in enumerate(zip(axis.labels or (), axis.points, strict=False)):
-        digest = None if digest_of is None else functools.partial(digest_of, column, place)
-        yield point_of(field, x, label, digest)
+    if not (isinstance(place.value, Axis) and place.value.points is axis.points):
+        digest_of = None  # the names are those of the class, and the space has other points
+    for index, (label, x) in enumerate(zip(axis.labels or (), axis.points, strict=False)):
+        digest = functools.partial(digest_of, place.column, index) if digest_of else None
+        yield point_of(place.field, x, label, digest)
 
 
 def point_of(
