@@ -17,6 +17,7 @@ LINKS = {
     "(../benchmarks/quality.md)": "(quality.md)",
 }
 FOLDER = Path(__file__).parents[1] / "benchmarks"
+TO_AUTHORS = " Do not edit it."  # in the files, which readers of the site do not edit
 PICTURE = "images/benchmarks.svg"
 
 
@@ -26,11 +27,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
     head, rest = (FOLDER / "results.md").read_text("utf-8").split("\n## ", 1)
     shown = f"![Medians of all tools, a panel for each kind of work]({PICTURE})"
-    page = f"{head}\n[{shown}]({PICTURE})\n\n## {rest}"
+    page = f"{head}\n[{shown}]({PICTURE})\n\n## {rest}".replace(TO_AUTHORS, "")
     files.append(File.generated(config, "benchmarks.md", content=page))
     picture = (FOLDER / "results.svg").read_bytes()
     files.append(File.generated(config, PICTURE, content=picture))
-    quality = (FOLDER / "quality.md").read_text("utf-8")
+    quality = (FOLDER / "quality.md").read_text("utf-8").replace(TO_AUTHORS, "")
     files.append(File.generated(config, "quality.md", content=quality))
     return files
 

@@ -103,6 +103,13 @@ def test_the_first_page_says_which_version_it_describes(site: Path) -> None:
     assert f"superparams {superparams.__version__} · MIT licence" in page
 
 
+@pytest.mark.parametrize("page", ["benchmarks", "quality"])
+def test_generated_pages_say_nothing_to_their_authors(site: Path, page: str) -> None:
+    text = (site / page / "index.html").read_text("utf-8")
+    assert " made this " in text
+    assert "edit it" not in text
+
+
 LONG = "a sentence that is much too long to stand beside two other columns on a phone"
 
 
