@@ -101,8 +101,8 @@ class Experiment(Params):
             results: The results that ``run_all`` is about to return.
 
         Returns:
-            A value to keep beside the table: text (``report.md``), a figure with ``savefig``
-            (``report.png``), a frame (``report.parquet``), a value that JSON can hold
+            A value to keep beside the table. This may be text (``report.md``), a figure with
+            ``savefig`` (``report.png``), a frame (``report.parquet``), a value that JSON can hold
             (``report.json``), the path of a file that the method wrote, or None.
             ``results.report`` is the path of the kept file.
         """

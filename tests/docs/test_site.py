@@ -110,6 +110,18 @@ def test_generated_pages_say_nothing_to_their_authors(site: Path, page: str) -> 
     assert "edit it" not in text
 
 
+def test_the_reference_has_one_row_for_what_a_function_returns(site: Path) -> None:
+    """The lines of a description were rows of their own, or its words before a colon a type."""
+    text = (site / "api" / "index.html").read_text("utf-8")
+    tables = re.findall(r"Returns:</span></p>(.*?)</table>", text, re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        (row,) = re.findall(r'<tr class="doc-section-item">(.*?)</tr>', table, re.DOTALL)
+        kind, description = re.findall(r"<td\b[^>]*>(.*?)</td>", row, re.DOTALL)
+        assert not re.search(r"[a-z]+ [a-z]+ [a-z]+", re.sub(r"<[^>]+>", "", kind)), row
+        assert re.sub(r"<[^>]+>", "", description).strip().endswith("."), row
+
+
 LONG = "a sentence that is much too long to stand beside two other columns on a phone"
 
 
