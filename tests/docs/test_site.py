@@ -103,6 +103,11 @@ def test_the_first_page_says_which_version_it_describes(site: Path) -> None:
     assert f"superparams {superparams.__version__} · MIT licence" in page
 
 
+def test_no_section_of_a_docstring_is_shown_as_a_sentence(site: Path) -> None:
+    text = (site / "api" / "index.html").read_text("utf-8")
+    assert re.findall(r"(?<!>)\b(?:Args|Raises|Returns|Attributes):(?!<).{0,40}", text) == []
+
+
 @pytest.mark.parametrize("page", ["benchmarks", "quality"])
 def test_generated_pages_say_nothing_to_their_authors(site: Path, page: str) -> None:
     text = (site / page / "index.html").read_text("utf-8")

@@ -88,6 +88,7 @@ class RowsByCode:
         Until the next change of the code, the rows are not stale and no run makes them again. The
         decision holds for all rows of the same code, also for rows that are not among these. Rows
         of unknown code stay stale.
+
         Args:
             codes: Fingerprints of code that made stale rows, or their beginnings; none for all.
             why: Recorded with the decision, with your name and the time.
