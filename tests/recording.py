@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from superparams.outcomes.batches import encode
-from superparams.outcomes.outcome import Outcome
+from superparams.outcomes.outcome import STATUSES, Outcome
 from superparams.store.ledger.run_ledgers import RunLedgers
 from superparams.store.runs.folder import RunFolder
 from superparams.store.table.index import Index
-from superparams.store.table.newest_outcomes import STATUSES
 
 
 def key(number: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from superparams.outcomes.columns import CODE, WORKER_COLUMNS
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from superparams.outcomes.step import Step
 
 Status = Literal["done", "failed", "killed", "timeout", "stopped"]
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 FAILURES: Final[tuple[Status, ...]] = ("failed", "killed", "timeout")
 
 _ATTRIBUTES: Final = {column.name: attrgetter(column.name) for column in WORKER_COLUMNS}

@@ -17,6 +17,7 @@ from superparams.errors import RunError
 from superparams.errors.units import counted
 from superparams.identity.digests.digest import key_of_text
 from superparams.outcomes.arrow import plain_array
+from superparams.outcomes.outcome import STATUSES
 from superparams.run.index_ranges import marked_indices, marks_of, ranges_without
 from superparams.run.options import Only
 from superparams.run.recorded_counts import places_of_codes, plain_number
@@ -31,7 +32,6 @@ from superparams.run.space_keys import (
     places_in_shard,
 )
 from superparams.store.table.index import Index
-from superparams.store.table.newest_outcomes import STATUSES
 
 __all__ = ["Plan", "plan"]
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.outcomes.outcome import STATUSES
 from superparams.store.table.index import Index
-from superparams.store.table.newest_outcomes import STATUSES
 
 __all__ = [
     "OUTCOME_KINDS",

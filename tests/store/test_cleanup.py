@@ -16,11 +16,11 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams.errors import StoreError
+from superparams.outcomes.outcome import STATUSES
 from superparams.store.cleanup import Cleaning, plan_cleaning, size_of
 from superparams.store.runs.folder import run_folders
 from superparams.store.table.index import read_index
 from superparams.store.table.merge import compact
-from superparams.store.table.newest_outcomes import STATUSES
 from tests.recording import begun, done, failed, key, keys_of, run
 
 

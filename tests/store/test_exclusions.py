@@ -13,14 +13,13 @@ import pyarrow.parquet as parquet
 import pytest
 
 from superparams.outcomes.batches import encode
-from superparams.outcomes.outcome import Outcome
+from superparams.outcomes.outcome import STATUSES, Outcome
 from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions, remove_excluded
 from superparams.store.ledger.reader import ledger_files, read, read_file
 from superparams.store.ledger.writer import Ledger
 from superparams.store.runs.folder import RunFolder
 from superparams.store.table.index import read_index
 from superparams.store.table.merge import compact, recorded_by
-from superparams.store.table.newest_outcomes import STATUSES
 from tests.recording import done, failed, key, keys_of, run
 from tests.timing import PATIENCE
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from superparams.declare.class_schema import (
     SCHEMA,
@@ -23,7 +23,7 @@ from superparams.declare.class_schema import (
 from superparams.declare.goal import Goal
 from superparams.errors import StoreError
 from superparams.errors.units import duration
-from superparams.outcomes.outcome import Status
+from superparams.outcomes.outcome import STATUSES
 from superparams.store.json_values import json_list, json_object, json_text, texts_by_name
 from superparams.store.provenance.kept_code import KeptCode
 from superparams.store.runs.driver_process import is_alive
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 SEARCH: Final = "search"  # the entry of run.json for a strategy
-STATUSES: Final[tuple[str, ...]] = get_args(Status)
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from superparams.outcomes.batches import counts
+from superparams.outcomes.outcome import STATUSES
 from superparams.store.staleness.acceptances import Accepted
 from superparams.store.staleness.stale_rows import Changes, CurrentCode, stale_name
 from superparams.store.table.lazy_rows import Rows
-from superparams.store.table.newest_outcomes import STATUSES
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from superparams.errors.user_lines import warn_user
 from superparams.outcomes.arrow import plain_array, plain_scalar
+from superparams.outcomes.outcome import STATUSES
 from superparams.store.json_values import json_text
 from superparams.store.ledger.exclusions import NO_EXCLUSIONS, Exclusions
 from superparams.store.ledger.reader import (
@@ -53,7 +54,6 @@ from superparams.store.table.table_file import (
 )
 from superparams.store.table.text_columns import ColumnType
 
-STATUSES = ("done", "failed", "killed", "timeout", "stopped")
 # The age of a row is one integer: place of its run, sequence number, place in a batch.
 RUN_BITS, SEQ_BITS = 44, 20
 # Rows are surveyed, and written, so many bytes at a time.

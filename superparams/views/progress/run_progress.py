@@ -6,14 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from superparams.declare.goal import Goal
 from superparams.errors import safe_text
 from superparams.errors.units import clock
 from superparams.executor.engines.contract import Activity, Control, Options
 from superparams.outcomes import batches
-from superparams.outcomes.outcome import FAILURES, Status
+from superparams.outcomes.outcome import FAILURES, STATUSES
 from superparams.views.notebook import CellOutput, in_notebook
 from superparams.views.progress.displays import (
     Display,
@@ -39,7 +39,6 @@ __all__ = ["Progress", "conclude"]
 LONG: Final = 2.0  # seconds of a setting after which each worker has a line
 MANY: Final = 1000  # waiting settings above which the rate gives the time left
 MOST_WORKERS: Final = 16  # workers with a line; the others are counted
-STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
 
 class Progress:
