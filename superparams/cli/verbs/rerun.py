@@ -17,6 +17,7 @@ from superparams.cli.streams import stdout_for_people
 from superparams.cli.terminal import lines_of, room, styled
 from superparams.cli.verbs.run import NO_PROGRESS
 from superparams.errors import safe_text
+from superparams.outcomes.outcome import FAILURES
 
 if TYPE_CHECKING:
     from superparams.cli.runner import ImpossibleRun
@@ -91,7 +92,7 @@ class RepeatedSettings:
     @property
     def code(self) -> int:
         """1 if a setting failed, else 0."""
-        return int(not self.rows.counts.keys() <= {"done", "stopped"})
+        return int(not self.rows.counts.keys().isdisjoint(FAILURES))
 
     @property
     def lines(self) -> Iterator[str]:

@@ -33,7 +33,7 @@ from superparams.executor.scheduler import messages as m
 from superparams.executor.scheduler.chunk import Chunk
 from superparams.executor.steps import Row, step_teller
 from superparams.outcomes.batches import encode
-from superparams.outcomes.outcome import Outcome
+from superparams.outcomes.outcome import FAILURES, Outcome
 
 if TYPE_CHECKING:
     from superparams.executor.program import Program
@@ -380,8 +380,8 @@ def _was_in_time(task: asyncio.Task[Any], limit: float | None) -> bool:
         return False
     outcome = cast("Outcome", task.result())
     seconds = outcome.seconds - outcome.carried_seconds
-    return outcome.status in ("done", "stopped") and seconds <= limit
+    return outcome.status not in FAILURES and seconds <= limit
 
 
 def _is_done(task: asyncio.Task[Any]) -> bool:
-    return cast("Outcome", task.result()).status in ("done", "stopped")
+    return cast("Outcome", task.result()).status not in FAILURES
