@@ -42,6 +42,17 @@ VERBS: Final = {
 VARIABLE: Final = "_EXPERIMENT_COMPLETE"  # set by a shell that asks for suggestions
 INTERRUPTED: Final = 130
 USAGE: Final = 2
+# Names of options in other tools, or of other verbs, and the option that does the same.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(
+        ("-j", "-p", "--jobs", "--n-jobs", "--workers", "--num-workers", "--max-workers"), "-n"
+    ),
+    **dict.fromkeys(("--parallel", "--processes", "--nproc", "--procs"), "-n"),
+    **dict.fromkeys(("--dry-run", "--dryrun"), "--plan"),
+    **dict.fromkeys(("--n-trials", "--num-trials", "--max-trials"), "--trials"),
+    **dict.fromkeys(("--num-samples", "--n-samples", "--samples"), "--sample"),
+    **dict.fromkeys(("--output", "--out"), "-o"),
+}
 
 
 class Verbs(click.Group):
@@ -224,11 +235,24 @@ def _refuse(words: Iterable[str]) -> None:
 
 def _show(error: click.ClickException) -> None:
     """Show the error of a command line, which quotes the words of the user."""
-    text = io.StringIO()
-    error.show(text)
+    text, meant = io.StringIO(), ""
     if isinstance(error, click.NoSuchOption):
-        text.write(_option_meant(error.option_name, error.ctx))
+        meant = _same_option(error.option_name, error.ctx)
+        if meant:
+            error = click.NoSuchOption(error.option_name, ctx=error.ctx)  # without similar ones
+        else:
+            meant = _option_meant(error.option_name, error.ctx)
+    error.show(text)
+    text.write(meant)
     click.echo(safe_text.lines(text.getvalue()), err=True, nl=False)
+
+
+def _same_option(name: str, ctx: click.Context | None) -> str:
+    """The option that does what one of another tool does; empty where there is none."""
+    for param in () if ctx is None else ctx.command.params:
+        if isinstance(param, click.Option) and _ELSEWHERE.get(name) in param.opts:
+            return f"The option for that is {', '.join(param.opts)}: {param.help}\n"
+    return ""
 
 
 def _option_meant(name: str, ctx: click.Context | None) -> str:
@@ -237,8 +261,8 @@ def _option_meant(name: str, ctx: click.Context | None) -> str:
 
     if name in OPTIONS:
         return f"{name} was an option of superparams 0.1.0; now use {OPTIONS[name]}.\n"
-    field = name.lstrip("-")
     params = [] if ctx is None else ctx.command.params
+    field = name.lstrip("-")
     if not field.isidentifier():
         return ""
     if any("FIELD=VALUES" in (param.metavar or "") for param in params):

@@ -164,6 +164,26 @@ def test_an_unknown_option_gets_a_hint_that_its_verb_takes(
     assert told == ([hint] if hint else []), done.err
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["RQ1", "--jobs", "2"], "The option for that is -n, --num-proc: "),
+        (["RQ1", "-j2"], "The option for that is -n, --num-proc: "),
+        (["RQ1", "--dry-run"], "The option for that is --plan: "),
+        (["RQ1", "--n-trials=3"], "The option for that is --trials: "),
+        (["RQ1", "--num-samples", "3"], "The option for that is --sample: "),
+        (["results", "RQ1", "--out", "x"], "The option for that is -o, --output: "),
+    ],
+)
+def test_an_option_of_another_tool_gets_the_one_that_does_the_same(
+    project: Project, words: list[str], hint: str
+) -> None:
+    done = project.experiments("RQ1").run(*words)
+    assert done.code == 2
+    assert f"\n{hint}" in done.err
+    assert "Did you mean" not in done.err
+
+
 def test_a_verb_that_is_not_there_is_none() -> None:
     assert load_verb("no_such_verb") is None
 
