@@ -15,6 +15,7 @@ from superparams.errors import StoreError
 from superparams.errors.short_repr import shorten
 from superparams.errors.units import counted
 from superparams.outcomes.arrow import plain_scalar, python_values
+from superparams.store.table.arrow_arrays import is_number_type
 from superparams.store.table.best_row import Mode, best_place, column_and_mode
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import as_dicts
@@ -163,7 +164,7 @@ def averages_of(
         if is_needed and name not in params
     ]
     shared, groups = _grouped(table, [*shared, *extra], [*repeated, *extra], set(derived))
-    numeric = [name for name in results if _is_number(table.schema.field(name).type)]
+    numeric = [name for name in results if is_number_type(table.schema.field(name).type)]
     is_done, is_stopped = (
         pc.equal(table.column("status"), plain_scalar(status, pa.string()))
         for status in ("done", "stopped")
@@ -248,11 +249,6 @@ def _free(name: str, labels: set[str]) -> str:
 
 def _has_frames(table: pa.Table) -> bool:
     return bool(pc.any(pc.greater(table.column("row"), plain_scalar(0, pa.int64()))).as_py())
-
-
-def _is_number(form: pa.DataType) -> bool:
-    is_a = pa.types
-    return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[Any, Any]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from superparams.declare.range_scales import range_scales_of, range_scales_of_schema
 from superparams.errors import StoreError
 from superparams.store.runs.run_records import recorded_schema
+from superparams.store.table.arrow_arrays import is_number_type
 from superparams.store.table.filters import unknown_column
 from superparams.views.plot_data import PlacedColumn, placed
 from superparams.views.result_tables import is_alike
@@ -151,8 +151,7 @@ class PlotRows:
 
 def is_number_column(results: Results, name: str) -> bool:
     """Whether a column has numbers."""
-    form, is_a = results.column(name).type, pa.types
-    return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))
+    return is_number_type(results.column(name).type)
 
 
 def order_of_places(column: PlacedColumn | None, by_place: Mapping[Any, object]) -> list[Any]:

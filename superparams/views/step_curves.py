@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import pyarrow as pa
-
 from superparams.errors import StoreError
 from superparams.outcomes.step_batches import FIELD
 from superparams.store.step_table import StepTable
+from superparams.store.table.arrow_arrays import is_number_type
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.schema import RESULT
 from superparams.views.plot_data import MeanPoint, means_by
@@ -77,7 +76,7 @@ class StepCurves:
         current = results.current
         steps = current.steps
         goal = results.goal
-        numbers = [field for field in steps.fields if _is_number(steps.column(field).type)]
+        numbers = [field for field in steps.fields if is_number_type(steps.column(field).type)]
         if not len(steps) or not numbers:
             raise StoreError(f"plot.curves() of {name}: no setting recorded numbers in steps")
         if y is None:
@@ -89,7 +88,7 @@ class StepCurves:
             if field not in steps.columns:
                 raise StoreError(f"plot.curves() of {name}: {unknown_column(field, steps.columns)}")
         for field in (y, x):
-            if not _is_number(steps.column(field).type):
+            if not is_number_type(steps.column(field).type):
                 raise StoreError(f"plot.curves() of {name}: {field!r} has no numbers")
         statuses = dict(
             zip(
@@ -175,8 +174,3 @@ def _curves(
         if how is not None:
             ends.setdefault(group, []).append(((point.place, point.value), how))
     return [StepCurve(group[1], curve, ends.get(group, ())) for group, curve in by_group.items()]
-
-
-def _is_number(form: pa.DataType) -> bool:
-    is_a = pa.types
-    return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))

@@ -1,4 +1,4 @@
-"""Keys of settings as Arrow arrays of 16 bytes each, and masks of rows."""
+"""Arrow arrays: types of numbers, masks of rows, and keys of settings as 16 bytes each."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__ = [
     "constant",
     "first_places",
     "flat",
+    "is_number_type",
     "joined",
     "key_bytes",
     "keys_of",
@@ -37,6 +38,12 @@ def joined(arrays: list[pa.Array], form: pa.DataType) -> pa.Array:
     if len(arrays) == 1:
         return arrays[0]
     return pa.concat_arrays(arrays) if arrays else pa.nulls(0, form)
+
+
+def is_number_type(form: pa.DataType) -> bool:
+    """Whether values of a type are integers, floats or bools, which count as 0 and 1."""
+    is_a = pa.types
+    return bool(is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form))
 
 
 def constant(value: bool, size: int) -> pa.Array:

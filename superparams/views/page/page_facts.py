@@ -16,7 +16,7 @@ from superparams.store.importance import ALL
 from superparams.store.json_values import json_object
 from superparams.store.names.field_owners import FieldOwners
 from superparams.store.runs.run_records import recorded_schema
-from superparams.store.table.arrow_arrays import flat
+from superparams.store.table.arrow_arrays import flat, is_number_type
 from superparams.store.table.lazy_rows import Rows
 from superparams.views.plot_data import spans_magnitudes
 from superparams.views.result_tables import is_alike
@@ -127,8 +127,7 @@ def importance_facts(results: Results) -> dict[str, list[dict[str, Any]]]:
 def _numeric(results: Results) -> Iterator[str]:
     goal = results.goal
     for name in sorted(results.results, key=lambda name: goal is None or name != goal.column):
-        form, is_a = results.column(name).type, pa.types
-        if is_a.is_integer(form) or is_a.is_floating(form) or is_a.is_boolean(form):
+        if is_number_type(results.column(name).type):
             yield name
 
 
