@@ -35,6 +35,7 @@ __all__ = [
     "PROJECT",
     "UNTRACKED",
     "KeptCode",
+    "files_below",
     "library_labels",
     "places_in_repository",
 ]
@@ -86,7 +87,7 @@ class KeptCode:
     def project_files(self) -> list[str]:
         """The files of the project that were kept, by their path in it."""
         root = self.run.source / PROJECT
-        return sorted(path.relative_to(root).as_posix() for path in _files(root))
+        return sorted(path.relative_to(root).as_posix() for path in files_below(root))
 
     @cached_property
     def texts(self) -> dict[str, str]:
@@ -265,7 +266,8 @@ def _is_relative(place: str) -> bool:
     return not (pure.is_absolute() or ".." in pure.parts or "\0" in place or os.path.isabs(place))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files in a folder, at any depth."""
     for parent, _, names in os.walk(folder):
         yield from (Path(parent, name) for name in names)
 
@@ -288,7 +290,9 @@ def _copy_library(library: Path, folder: Path, place: Path) -> None:
 
     If other files are in its way, it gets a folder of its own.
     """
-    if all(_is_free(folder / place / file.relative_to(library), file) for file in _files(library)):
+    if all(
+        _is_free(folder / place / file.relative_to(library), file) for file in files_below(library)
+    ):
         _copy(library, folder, place)
         return
     own = Path(LIBRARIES, library.name)
@@ -315,7 +319,7 @@ def _copy(source: Path, folder: Path, place: Path) -> None:
 
     Files that git would take for a repository are no code, and are left out.
     """
-    for path in _files(source) if not source.is_symlink() else ():
+    for path in files_below(source) if not source.is_symlink() else ():
         inner = path.relative_to(source)
         target = folder / place / inner
         if path.is_symlink() or not is_plain(path) or _is_in_git_folder(inner):

@@ -18,7 +18,7 @@ from superparams.identity.code.setting_reach import Alternative
 from superparams.identity.code.text_fingerprint import TextCode, code_of_text
 from superparams.store.json_values import json_list, json_object, json_text
 from superparams.store.plain_files import is_plain, read_plain
-from superparams.store.provenance.kept_code import LIBRARIES, PARTS, PROJECT
+from superparams.store.provenance.kept_code import LIBRARIES, PARTS, PROJECT, files_below
 from superparams.store.runs.folder import run_folders
 from superparams.store.runs.recorded_codes import ALTERNATIVES
 from superparams.store.runs.recorded_space import FROM_TEXT
@@ -99,7 +99,7 @@ def _has_same_files(run: Run, file: Path) -> bool:
     for tree, place in _trees(run, project):
         if place is None:
             return False
-        for path in _files(tree):
+        for path in files_below(tree):
             pairs.append((path, place / path.relative_to(tree)))
             if len(pairs) > MOST_FILES:
                 return False
@@ -122,11 +122,6 @@ def _trees(run: Run, project: Path) -> Iterator[tuple[Path, Path | None]]:
         is_inside = place is not None and ".." not in Path(place).parts
         folder = top / place if top is not None and place is not None and is_inside else None
         yield run.folder.source / LIBRARIES / label, folder
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        yield from (Path(parent, name) for name in names)
 
 
 def _is_same(then: Path, now: Path) -> bool:
