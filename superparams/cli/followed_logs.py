@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from superparams.store.runs.run_records import Run
     from superparams.store.runs.running_settings import RunningSetting
 
-__all__ = ["conclude", "follow", "follow_setting", "plain"]
+__all__ = ["conclude", "follow", "follow_setting", "terminal_text"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _TICK: Final = 0.1  # seconds between two looks at the logs
 
 
-def plain(text: str) -> str:
+def terminal_text(text: str) -> str:
     """Text for a terminal: without colours, with a line for each state of a progress bar."""
     text = _COLOUR.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return safe_text.lines(text)
@@ -158,7 +158,7 @@ class _AttemptOutput:
             self._place, self._at = (rank, start), start
         for data in Log(self._folder.logs / f"{rank}.log", self._at, end).chunks():
             if is_terminal():
-                click.echo(plain(self._decoder.decode(data)), nl=False)
+                click.echo(terminal_text(self._decoder.decode(data)), nl=False)
             else:
                 sys.stdout.buffer.write(data)
         self._at = max(self._at, end)
@@ -196,7 +196,7 @@ class _FollowedLog:
         sys.stdout.buffer.flush()
 
     def _print(self, text: str) -> None:
-        lines = plain(text) if is_terminal() else text
+        lines = terminal_text(text) if is_terminal() else text
         if not self._prefix:
             click.echo(lines, nl=False)
             return

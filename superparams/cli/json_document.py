@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from superparams.store.runs.run_records import Run
 
-__all__ = ["plain", "run_account", "text", "write"]
+__all__ = ["json_value", "run_account", "text", "write"]
 
 # Characters that JSON allows, but that control a terminal or that UTF-8 does not have.
 _UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -31,24 +31,26 @@ def write(document: object) -> None:
 
 def text(x: object, indent: int | None = None) -> str:
     """A value as JSON; NaN and infinities are the texts ``"NaN"`` and ``"Infinity"``."""
-    json_text = json.dumps(plain(x), ensure_ascii=False, allow_nan=False, indent=indent)
+    json_text = json.dumps(json_value(x), ensure_ascii=False, allow_nan=False, indent=indent)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
 
 
-def plain(x: object) -> object:
+def json_value(x: object) -> object:
     """A value in types of JSON: times in ISO 8601, durations in seconds, bytes in base 64."""
     if x is None or isinstance(x, (bool, int, str)):
         return x
     if isinstance(x, float):
         return x if math.isfinite(x) else json.dumps(x)
     if isinstance(x, Mapping):
-        return {str(name): plain(value) for name, value in cast("dict[object, object]", x).items()}
+        return {
+            str(name): json_value(value) for name, value in cast("dict[object, object]", x).items()
+        }
     if isinstance(x, (list, tuple)):
-        return [plain(item) for item in cast("list[object]", x)]
+        return [json_value(item) for item in cast("list[object]", x)]
     if isinstance(x, (dt.datetime, dt.date, dt.time)):
         return x.isoformat()
     if isinstance(x, dt.timedelta):
-        return plain(x.total_seconds())
+        return json_value(x.total_seconds())
     if isinstance(x, bytes):
         return base64.b64encode(x).decode("ascii")
     return str(x)

@@ -83,7 +83,7 @@ def cell_text(x: object) -> str:
         return ""
     if isinstance(x, float):
         return repr(x)
-    value = json_document.plain(x)
+    value = json_document.json_value(x)
     return value if isinstance(value, str) else json_document.text(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from superparams.declare.layout import has_range
-from superparams.declare.presentation import axes_of, headline, shown_fields
+from superparams.declare.presentation import axes_of, shown_fields, size_line
 from superparams.errors.tables import Table
 from superparams.space.algebra import dimension_of
 from superparams.space.axis import Axis
@@ -19,7 +19,7 @@ def as_html(params: object) -> str:
     if not is_open(params):
         return Table(("field", "value"), list(shown_fields(params)), title=name).html()
     rows = [(axis, _size(field), "\n".join(parts)) for axis, field, parts in axes_of(params)]
-    return Table(("axis", "size", "points"), rows, title=f"{name}: {headline(params)}").html()
+    return Table(("axis", "size", "points"), rows, title=f"{name}: {size_line(params)}").html()
 
 
 def _size(field: Axis | Range) -> str:

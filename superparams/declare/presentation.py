@@ -27,13 +27,13 @@ __all__ = [
     "axes_of",
     "cell_of",
     "given_fields",
-    "headline",
     "inline",
     "points_shown_alike",
     "row_of",
     "row_of_field",
     "shown_fields",
     "shown_range",
+    "size_line",
     "summary",
     "table_value",
     "text_beside",
@@ -110,10 +110,10 @@ def summary(space: object) -> str:
     lines = {name: parts for name, _, parts in axes_of(space)}
     width = max(map(len, lines)) + 6
     axes = (_axis_line(name, line, width) for name, line in lines.items())
-    return "\n".join([headline(space), *axes])
+    return "\n".join([size_line(space), *axes])
 
 
-def headline(space: object) -> str:
+def size_line(space: object) -> str:
     """The size of a space."""
     layout = known_layout(space)
     assert layout is not None

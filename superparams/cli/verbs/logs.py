@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from superparams.cli import common_options, json_document
-from superparams.cli.followed_logs import conclude, follow, follow_setting, plain
+from superparams.cli.followed_logs import conclude, follow, follow_setting, terminal_text
 from superparams.cli.session import Session, single
 from superparams.cli.terminal import is_terminal
 from superparams.errors import SuperparamsError, safe_text
@@ -181,7 +181,7 @@ def _print(log: Log, tail: int | None) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for part in log.chunks() if tail is None else _last(log, tail):
         if is_terminal():
-            click.echo(plain(decoder.decode(part)), nl=False)
+            click.echo(terminal_text(decoder.decode(part)), nl=False)
         else:
             sys.stdout.buffer.write(part)
         is_empty = False

@@ -9,7 +9,7 @@ from typing import Any, Final
 from superparams.declare.descriptors import search
 from superparams.declare.dotted_names import meant
 from superparams.declare.field import Field
-from superparams.declare.range_declaration import range_of as range_of_search
+from superparams.declare.range_declaration import range_of
 from superparams.declare.words.annotations import Scope
 from superparams.declare.words.grammar import (
     Bounds,
@@ -17,9 +17,9 @@ from superparams.declare.words.grammar import (
     bounds_of,
     looks_like_range,
     quoted,
-    range_of,
     split,
     text_of,
+    whole_numbers_of,
 )
 from superparams.declare.words.named_choices import (
     Choice,
@@ -164,7 +164,7 @@ class _Reader:
         if bounds is None or not takes_bounds(self.annotation, self.scope, bounds):
             return None
         try:
-            range_of_search(search(**_search_arguments(bounds)), self.annotation, self.where)
+            range_of(search(**_search_arguments(bounds)), self.annotation, self.where)
         except FieldError as error:
             raise FieldError(f"{error}. {self._form_of_ranges()}") from None
         return bounds
@@ -182,7 +182,7 @@ class _Reader:
             choice = self.choices.get(text_of(item))
             if choice is not None:
                 return _Part(item, choice.points, choice.labels, is_name=True)
-            points = range_of(item) if self.has_ranges else None
+            points = whole_numbers_of(item) if self.has_ranges else None
             if points is not None:
                 return _Part(item, points)
             reading = read(self.annotation, item, self.scope)

@@ -19,11 +19,11 @@ __all__ = [
     "looks_like_range",
     "pair",
     "quoted",
-    "range_of",
     "split",
     "text_of",
     "unquote",
     "unquote_bytes",
+    "whole_numbers_of",
 ]
 
 OPENING: Final = "([{"
@@ -254,8 +254,8 @@ def _number(text: str) -> float:
         return float(text)
 
 
-def range_of(text: str) -> range | None:
-    """The range that a text means; None for any other text.
+def whole_numbers_of(text: str) -> range | None:
+    """The whole numbers that a text such as ``0..9..3`` means; None for any other text.
 
     Raises:
         Unreadable: For a range without points, or with more points than a sequence can have.
