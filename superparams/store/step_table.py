@@ -10,15 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from superparams.errors import StoreError
+from superparams.errors import StoreError, safe_text
 from superparams.errors.units import counted
-from superparams.outcomes.arrow import plain_scalar, typed_values
+from superparams.outcomes.arrow import metadata_of, plain_scalar, typed_values
 from superparams.outcomes.step_batches import FIELD
 from superparams.store.staleness.stale_rows import CurrentCode, stale_name
 from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import unknown_column
 from superparams.store.table.lazy_rows import Rows
-from superparams.store.table.recorded_steps import OWN, owners_of, steps_of_rows
+from superparams.store.table.recorded_steps import NOTE, OWN, owners_of, steps_of_rows
 from superparams.store.table.row import key_given
 from superparams.store.table.schema import source_of
 from superparams.store.table.whole_table import WholeTable, as_pandas, as_polars
@@ -133,6 +133,13 @@ class StepTable(WholeTable):
         """The names of the columns that hold what settings recorded."""
         return self.columns[len(self._params) : -len(OWN)]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on columns, as on those that hold values of several types."""
+        fields = list(self._recorded[1].schema)
+        found = (metadata_of(field).get(NOTE) for field in fields)
+        return tuple(note.decode() for note in found if note)
+
     def column(self, name: str) -> pa.ChunkedArray:
         """The values of a column."""
         if name not in self.columns:
@@ -141,7 +148,8 @@ class StepTable(WholeTable):
 
     def __repr__(self) -> str:
         settings = counted(len(pc.unique(self._table.column("key"))), "setting")
-        return f"{counted(len(self), 'step')} of {settings}: {', '.join(self.fields)}"
+        head = f"{counted(len(self), 'step')} of {settings}: {', '.join(self.fields)}"
+        return "\n".join([head, *(f"note: {safe_text.line(note)}" for note in self.notes)])
 
 
 def _is_last_of_moment(steps: pa.Table) -> pa.Array:

@@ -133,6 +133,9 @@ def test_values_of_several_types_and_names_of_ours(tmp_path: Path) -> None:
     assert table["step"].to_pylist() == [1, 2, 1, 2, 3]
     assert table["step.key"].to_pylist()[:2] == ["k", None]
     assert [json.loads(x) for x in table["t"].to_pylist()[:2]] == [1, "two"]
+    of_types = "column 't' holds values of several types (int64, string): each is kept as JSON text"
+    assert found.steps.notes == (of_types,)
+    assert repr(found.steps).endswith(f"\nnote: {of_types}")
     assert table["inner.a"].to_pylist()[:2] == [1, None]
     assert table["inner.b"].to_pylist()[:2] == [None, "c"]
     assert table["list"].to_pylist()[:2] == [[1, 2], None]

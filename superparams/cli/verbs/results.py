@@ -312,6 +312,8 @@ def _show(
             )
             if not table.num_rows:
                 continue
+        for note in results.steps.notes if options.are_steps else ():
+            click.echo(safe_text.line(f"note: {note}"))
         text_table = _table(results, table, every, options, most or None)
         for line in lines_of(text_table):
             click.echo(line)

@@ -16,16 +16,17 @@ import pyarrow.compute as pc
 
 from superparams.errors.units import counted
 from superparams.errors.user_lines import warn_user
-from superparams.outcomes.arrow import make_field, plain_array, plain_scalar
+from superparams.outcomes.arrow import make_field, metadata_of, plain_array, plain_scalar
 from superparams.outcomes.step_batches import FIELD, STEP_META
 from superparams.store.ledger.reader import Entry, LedgerWarning, ledger_files, read_file
 from superparams.store.runs.folder import RunFolder
 from superparams.store.table import text_columns
 from superparams.store.table.arrow_arrays import flat, joined
-from superparams.store.table.schema import common_type, recast
+from superparams.store.table.schema import common_type, note_of_types, recast
 from superparams.store.table.text_columns import ColumnType
 
 __all__ = [
+    "NOTE",
     "OWN",
     "StepBatch",
     "StepRows",
@@ -37,6 +38,7 @@ __all__ = [
 
 # The columns of every step in the table of steps, after the parameters and the fields.
 OWN: Final[tuple[str, ...]] = ("step", "seconds", "attempt", "key", "run", "code")
+NOTE: Final = b"superparams.note"  # field metadata: a note for the user
 Cells = dict[str, tuple[pa.Array, ColumnType]]  # the fields of some steps, by name
 
 
@@ -118,9 +120,20 @@ def _joined(batches: list[StepRows], owners: pa.Table) -> pa.Table:
         joined([_cells(rows, name, x) for rows in batches], x.type) for name, x in chosen.items()
     ]
     fields = [pa.field(name, form) for name, form in meta]
-    fields += [make_field(name, x.type, x.kind) for name, x in chosen.items()]
+    fields += [_field(name, x, types[name]) for name, x in chosen.items()]
     table = _without_repeated(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), owners)
     return table.sort_by([("owner", "ascending"), ("step", "ascending")])
+
+
+def _field(
+    name: str, chosen: ColumnType, columns: Sequence[tuple[pa.Array, ColumnType]]
+) -> pa.Field:
+    """The field of a column of steps, with a note if values of several types became JSON text."""
+    field = make_field(name, chosen.type, chosen.kind)
+    note = note_of_types(name.removeprefix(FIELD), chosen, [form for _, form in columns])
+    if note is None:
+        return field
+    return field.with_metadata({**metadata_of(field), NOTE: note.encode()})
 
 
 def _without_repeated(table: pa.Table, owners: pa.Table) -> pa.Table:

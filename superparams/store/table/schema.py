@@ -11,7 +11,7 @@ become the widest of them; all other values become readable text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -33,6 +33,7 @@ __all__ = [
     "common_type",
     "field_of",
     "is_repetitive",
+    "note_of_types",
     "recast",
     "source_of",
 ]
@@ -145,13 +146,24 @@ def _chosen_type(
 ) -> ColumnType:
     """The type for all values of a column; a note says if values of several types become text."""
     chosen = common_type(types, _values(survey, pieces, name))
-    if chosen.kind == "json" and JSON not in types:
-        shown = ", ".join(sorted({x.kind or str(x.type) for x in types} - {"null"}))
-        notes.append(
-            f"column {name.partition('.')[2]!r} holds values of several types ({shown}): "
-            "each is kept as JSON text"
-        )
+    note = note_of_types(name.partition(".")[2], chosen, types)
+    if note is not None:
+        notes.append(note)
     return chosen
+
+
+def note_of_types(name: str, chosen: ColumnType, types: Collection[ColumnType]) -> str | None:
+    """The note that values of several types became JSON text; None if they did not.
+
+    Args:
+        name: The column.
+        chosen: The type for all values.
+        types: The types that the values had.
+    """
+    if chosen.kind != "json" or JSON in types:
+        return None
+    shown = ", ".join(sorted({x.kind or str(x.type) for x in types} - {"null"}))
+    return f"column {name!r} holds values of several types ({shown}): each is kept as JSON text"
 
 
 def _values(
