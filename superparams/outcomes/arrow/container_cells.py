@@ -24,7 +24,16 @@ from superparams.outcomes.arrow.cell_arrays import (
 from superparams.outcomes.arrow.cells import EXACT, INT64, NULL, TEXT, Cell, cell, safe_repr, text
 from superparams.outcomes.arrow.flat_arrays import flat_array
 
+MOST_LEVELS: Final = 30  # of containers in containers in a cell; deeper ones are text
+MOST_OF_FRAMES: Final = 60  # of the containers in a frame; Arrow writes no more than 64
+
 # ---- containers
+
+
+def nesting(form: pa.DataType) -> int:
+    """How many levels of containers are in a type."""
+    inner = (form.field(place).type for place in range(form.num_fields))
+    return 1 + max(map(nesting, inner), default=0) if pa.types.is_nested(form) else 0
 
 
 def list_cell(value: Iterable[object]) -> Cell:
@@ -35,7 +44,7 @@ def list_cell(value: Iterable[object]) -> Cell:
         return Cell(pa.list_(form), None, items)
     cells = [cell(item) for item in items]
     tag = common_tag(cells)
-    if tag is None:
+    if tag is None or nesting(tag[0]) >= MOST_LEVELS:
         return as_text(items)
     return Cell(pa.list_(tag[0]), tag[1], [inner.value for inner in cells])
 
@@ -54,6 +63,8 @@ def mapping_cell(value: Mapping[Any, object]) -> Cell:
     cells = [cell(item) for item in value.values()]
     kinds = {inner.kind for inner in cells}
     if not names or len(set(names)) < len(names) or kinds != {None}:
+        return as_text(value)
+    if any(nesting(inner.type) >= MOST_LEVELS for inner in cells):
         return as_text(value)
     form = pa.struct([pa.field(name, inner.type) for name, inner in zip(names, cells, strict=True)])
     return Cell(form, None, {name: inner.value for name, inner in zip(names, cells, strict=True)})
