@@ -121,10 +121,11 @@ def python_values(array: Any) -> list[Any]:
     """The values of an array (or a chunked one) as Python's own.
 
     Nanoseconds, for which Python has no type, are those of pandas, and text where that is missing.
+    Moments before the year 1 and after 9999 are text.
     """
     try:
         values: list[Any] = array.to_pylist()
-    except ValueError:
+    except (ValueError, OverflowError):
         return [_python_value(scalar) for scalar in array]
     return values
 
@@ -132,7 +133,7 @@ def python_values(array: Any) -> list[Any]:
 def _python_value(scalar: Any) -> Any:
     try:
         return scalar.as_py()
-    except ValueError:
+    except (ValueError, OverflowError):
         form = scalar.type
     if pa.types.is_duration(form):
         return f"{scalar.value} ns"
