@@ -152,7 +152,7 @@ class Long(Experiment):
 @pytest.mark.parametrize("num_proc", ["1", "2"])
 def test_timeout(project: Project, num_proc: str) -> None:
     project.write({"experiments/L.py": LONG})
-    limit = scaled(0.5)
+    limit = 3.5
     ended = run(project, "L", "--timeout", f"{limit}", "-n", num_proc, code=1)
     assert "3 settings: 2 done, 1 timeout" in ended.out
     assert f"TimeoutError: it ran longer than timeout={limit:g} seconds" in ended.out

@@ -174,7 +174,7 @@ class ClusterContract:
         assert attempts(marks)[CULPRIT] == 3
 
     def test_a_setting_that_is_late_is_ended(self, run: Callable[..., Any]) -> None:
-        results = run(HangsOnce, timeout=1)
+        results = run(HangsOnce, timeout=4)
         assert results.counts == {"done": N - 1, "timeout": 1}
         (row,) = results.failures
         assert row["x"] == CULPRIT

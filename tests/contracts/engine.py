@@ -162,16 +162,22 @@ class EngineContract:
         assert [found[i]["attempt"] for i in range(3)] == [1, 3, 3]
 
     def test_another_attempt_waits_and_holds_up_no_other_setting(self, engine: Engine) -> None:
-        def begun(index: int, place: Place) -> dict[str, float]:
+        def begun(index: int, place: Place) -> dict[str, int]:
             if index == 0:
                 raise OSError("not yet")
-            return {"at": time.monotonic()}
+            return {"y": index}
 
         retries: dict[str, Any] = {"retries": 1, "retry_on": frozenset({"failed"})}
-        first = self.run(engine, begun, 6, **retries, retry_wait=1.5)
-        assert first[0]["attempt"] == 2
-        others = [first[i]["started"] for i in range(1, 6)]
-        assert first[0]["started"] - max(others) > 0.5
+        found = self.run(engine, begun, 2, **retries, retry_wait=0.1)
+        assert found[0]["attempt"] == 2
+        control = Control()
+        long = {**retries, "retry_wait": 600, "control": control}
+        seen: list[int] = []
+        for row in rows_as_they_come(self.execute(engine, begun, 6, **long)):
+            seen.append(row["index"])
+            if len(seen) == 5:  # long before the other attempt
+                control.stop()
+        assert sorted(seen)[-5:] == [1, 2, 3, 4, 5]
 
     def test_settings_are_added_while_it_runs(self, engine: Engine) -> None:
         feed = Feed([range(2)], is_open=True)
@@ -313,6 +319,7 @@ class EngineContract:
             seconds = time.monotonic() - begun
         assert measured.allows(seconds, 1.0)
 
+    @pytest.mark.timed
     def test_what_ended_before_a_stop_is_recorded(self, engine: Engine, tmp_path: Path) -> None:
         """Also what an engine keeps back for company, while the settings after it are long."""
         quick = [tmp_path / str(index) for index in range(6)]
@@ -353,15 +360,18 @@ class EngineContract:
     def test_never_iterated(self, engine: Engine) -> None:
         self.execute(engine, nap, 200)
 
-    def test_activity_tells_what_runs(self, engine: Engine) -> None:
+    def test_activity_tells_what_runs(self, engine: Engine, tmp_path: Path) -> None:
         def seen(index: int, place: Place) -> dict[str, int]:
-            time.sleep(0.3)
+            wait_for((tmp_path / "seen").exists)
             return {}
 
         begun = time.monotonic()
         thread = threading.Thread(target=lambda: self.run(engine, seen, [range(7, 8)]))
         thread.start()
-        running = wait_for(lambda: [one for one in engine.activity() if one.index is not None])
+        try:
+            running = wait_for(lambda: [one for one in engine.activity() if one.index is not None])
+        finally:
+            (tmp_path / "seen").touch()
         assert [one.index for one in running] == [7]
         assert 0 <= running[0].seconds <= time.monotonic() - begun
         thread.join()

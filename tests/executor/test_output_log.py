@@ -381,7 +381,7 @@ class Stops(Experiment):
 
 
 def test_the_log_of_a_coroutine_that_took_too_long(tmp_path: Path) -> None:
-    found = Stops().run_all(3, timeout=0.5, results=tmp_path, progress=False)
+    found = Stops().run_all(3, timeout=3, results=tmp_path, progress=False)
     assert [row["status"] for row in found] == ["done", "timeout", "done"]
     assert [found.log(row["key"]) for row in found] == [f"begin {a}\n" for a in (1, 2, 3)]
 

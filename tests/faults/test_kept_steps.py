@@ -21,23 +21,24 @@ from superparams.executor import Processes
 from tests.recorded_steps import curves, recorded_steps
 from tests.runs import script, start
 from tests.sweeps import sweep
-from tests.timing import PATIENCE, scaled, slowness, wait_for
+from tests.timing import PATIENCE, slowness, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 class Ends(Experiment):
     how: str = search(["well", "SIGKILL", "SIGSEGV", "exit", "error", "timeout", "in C", "child"])
-    limit: float = 1.0
+    root: str
 
     def run(self) -> Iterator[dict[str, Any]]:
+        before = self.n_recorded()
         for n in range(3):
             yield {"n": n, "how": self.how}
         if self.how == "well":
             return
         if self.how == "error":
             raise ValueError("no")
-        time.sleep(0.3 * self.limit)  # as long as a step waits at most, and more
+        wait_for(lambda: self.n_recorded() == before + 3)  # at the latest until its time is up
         if self.how == "SIGKILL":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "SIGSEGV":
@@ -49,6 +50,10 @@ class Ends(Experiment):
         if self.how == "in C":
             sum(range(10**12))
         time.sleep(10_000)
+
+    def n_recorded(self) -> int:
+        """How many steps are in the results folder, of this attempt and the one before it."""
+        return sum(row["key"] == self.key for row in recorded_steps(Path(self.root)))
 
 
 EXPECTED = {
@@ -65,10 +70,9 @@ EXPECTED = {
 
 @sweep(1, "method", ["forkserver", "spawn"])
 def test_1_2_3_7_a_setting_that_ends_badly_keeps_its_steps(method: Any, tmp_path: Path) -> None:
-    limit = scaled(1.0)
-    asked: dict[str, Any] = {"timeout": limit, "retries": 1, "retry_on": ["killed"]}
+    asked: dict[str, Any] = {"timeout": 5, "retries": 1, "retry_on": ["killed"]}
     engine = Processes(start_method=method)
-    space = Ends(limit=limit)
+    space = Ends(root=str(tmp_path))
     found = space.run_all(2, engine=engine, results=tmp_path, progress=False, **asked)
     table = found.to_pandas().set_index("how")
     assert table.status.to_dict() == EXPECTED, table.error.tolist()
@@ -148,12 +152,12 @@ if __name__ == "__main__":
 
 @sweep(1, "engine", ["processes", "threads", "serial"])
 def test_11_steps_before_code_that_lets_no_thread_run(engine: str, tmp_path: Path) -> None:
-    """The driver is killed a second after the last step; the setting has let no thread run."""
+    """The driver is killed once they are recorded; since the last of them no thread has run."""
     script(tmp_path, HOLDS_THE_GIL)
     process = start(tmp_path, "script.py", engine)
     made = tmp_path / "made"
     wait_for(lambda: made.exists() or process.poll() is not None)
-    wait_for(lambda: time.time() - made.stat().st_mtime > 1.0)
+    wait_for(lambda: len(recorded_steps(tmp_path)) >= 15)  # the setting does not end before
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
     assert [row["n"] for row in curves(tmp_path)[0, 1]] == list(range(15))

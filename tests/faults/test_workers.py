@@ -279,15 +279,18 @@ def test_7_8_9_a_timeout_ends_whatever_it_is(act: Callable[[], None]) -> None:
     assert "timeout=0.5" in row["error"]
 
 
+@pytest.mark.timed
 def test_7_a_timeout_costs_one_setting() -> None:
     assert_only(with_one(endless, timeout=scaled(0.3)), 7, "timeout")
 
 
+@pytest.mark.timed
 def test_7_a_timeout_is_tried_again() -> None:
     row = assert_only(with_one(endless, size=8, timeout=scaled(0.2), retries=1), 7, "timeout")
     assert row["attempt"] == 2
 
 
+@pytest.mark.timed
 def test_7_settings_under_the_limit_are_not_killed() -> None:
     def function(index: int, place: Place) -> dict[str, int]:
         time.sleep(0.03)

@@ -30,7 +30,6 @@ from superparams.executor import Processes
 from superparams.store.ledger.reader import read
 from tests.runs import environment, output
 from tests.sweeps import sweep
-from tests.timing import scaled
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "in_tmp_path")
 
@@ -271,7 +270,7 @@ def test_a_timeout_needs_no_other_option() -> None:
         def run(self) -> None:
             time.sleep(60 if self.a == 1 else 0)
 
-    found = Slow().run_all(timeout=scaled(0.3), progress=False)
+    found = Slow().run_all(timeout=4, progress=False)
     assert table(found, "a", "status") == [(0, "done"), (1, "timeout"), (2, "done")]
 
 
@@ -830,12 +829,12 @@ class Leaves(Experiment):
     at: int = search(range(3))
 
     def run(self) -> dict[str, int]:
-        left = ctypes.CDLL(None).sleep(10) if self.at == 1 else 0  # ends early at a signal
+        left = ctypes.CDLL(None).sleep(60) if self.at == 1 else 0  # ends early at a signal
         return {"left": left}
 
 
 def test_what_returns_after_its_time_is_no_result(tmp_path: Path) -> None:
-    limit = scaled(0.5)
+    limit = 4
     results = Leaves().run_all(2, timeout=limit, results=tmp_path, progress=False)
     assert [row["status"] for row in results] == ["done", "timeout", "done"]
     assert f"timeout={limit:g}" in results.failures.row(list(results)[1]["key"])["error"]

@@ -450,7 +450,7 @@ class Mixed(Experiment):
             Resources(gpus=0.25, memory="300MB"),
             Resources(gpus=0),
             Resources(cpus=N_CPUS, gpus=3),
-            Resources(gpus=1, timeout=0.3),
+            Resources(gpus=1, timeout=3),
         ][self.a * 7 % 8]
 
     def run(self) -> dict[str, Any]:

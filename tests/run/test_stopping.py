@@ -361,6 +361,7 @@ class AsyncSlow(Slow):
         yield {"y": 2}
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("cls", [Slow, AsyncSlow])
 def test_waiting_at_a_rung_is_neither_time_of_the_setting_nor_of_its_limit(
     cls: Any, tmp_path: Path
@@ -376,6 +377,7 @@ def test_waiting_at_a_rung_is_neither_time_of_the_setting_nor_of_its_limit(
     assert short.counts == {"done": 3}
 
 
+@pytest.mark.timed
 def test_a_limit_that_is_shorter_than_the_wait(tmp_path: Path) -> None:
     """The first setting sleeps 0.6 s before each step, others wait for it longer than 0.9 s."""
     for cls in (Slow, AsyncSlow):

@@ -115,13 +115,14 @@ def test_skipped_settings_are_told(tmp_path: Path) -> None:
 
 
 def test_plain_lines_without_a_terminal(tmp_path: Path) -> None:
+    begun = time.monotonic()
     process = start(tmp_path, str(script(tmp_path, NAPS)), "2", "8", "0.8")
     out, err = process.communicate(timeout=PATIENCE)
     assert out == "ended\n"
-    (line,) = err.splitlines()
-    assert re.fullmatch(r"Naps: \d+/16, \d+ done, 2 failed, \d\.\d/s, 0:0\d left", line), (
-        "one line after five seconds"
-    )
+    lines = err.splitlines()
+    assert 1 <= len(lines) <= (time.monotonic() - begun) / 5, "one line after five seconds"
+    for line in lines:
+        assert re.fullmatch(r"Naps: \d+/16, \d+ done, 2 failed, \d\.\d/s, 0:\d\d left", line)
 
 
 @pytest.mark.parametrize("num_proc", ["1", "2"])
@@ -218,7 +219,7 @@ def test_the_rate_is_that_of_late() -> None:
         shown.add({"done": 0})
     time.sleep(0.05)
     shown.add({"done": 50, "killed": 1}, (51, 0.51, 0.01))
-    assert re.fullmatch(r"Toy: 51/100, 50 done, 1 killed, [\d,]+/s, 0:00 left", shown.line())
+    assert re.fullmatch(r"Toy: 51/100, 50 done, 1 killed, [\d,.]+/s, 0:0\d left", shown.line())
 
 
 def test_the_best_value_of_the_goal() -> None:
