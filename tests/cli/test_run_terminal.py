@@ -14,7 +14,7 @@ import pytest
 from tests.cli.command import EXPERIMENT, Project, environment
 from tests.cli.noting_experiment import FIT, LACKS, bad, column, ran, run
 from tests.runs import Terminal, alive, family, recorded
-from tests.timing import scaled, wait_for, within
+from tests.timing import wait_for, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -101,17 +101,25 @@ class First(Experiment):
 
     def run(self):
         time.sleep(0.05)
+        # WAIT
         return {"y": self.a}
 
 class Second(First):
     pass
 """
+WAIT = "while self.a >= {} and not __import__('os').path.exists({!r}): time.sleep(0.01)"
+
+
+def waiting(project: Project, at: int) -> str:
+    """Settings that nap, of which those from `at` on wait for a file `go`."""
+    return NAPS.replace("# WAIT", WAIT.format(at, str(project.folder / "go")))
 
 
 def test_progress_is_shown_while_it_runs(project: Project) -> None:
-    project.write({"experiments/N.py": NAPS})
+    project.write({"experiments/N.py": waiting(project, 30)})
     with terminal(project, "N.First", "-n", "2", inside="experiments") as at:
-        at.expect(r"First: [1-9]\d*/60, \d+ done, \d+\.?\d*/s, 0:0\d left")
+        at.expect(r"First: [1-9]\d*/60, \d+ done, \d+\.?\d*/s, \d+:\d\d left")
+        (project.folder / "go").touch()
         assert at.end() == 0
     assert shown(at)[-1].startswith("60 settings: 60 done")
     with terminal(project, "N.First", "-n", "2", "--rerun", "--no-progress") as at:
@@ -125,11 +133,12 @@ def test_progress_is_shown_while_it_runs(project: Project) -> None:
 
 @pytest.mark.parametrize("num_proc", ["1", "2"])
 def test_once_finishes_what_runs(project: Project, num_proc: str) -> None:
-    project.write({"experiments/N.py": NAPS.replace("0.05", f"{scaled(0.05)}")})
+    project.write({"experiments/N.py": waiting(project, 6)})
     with terminal(project, "N", "-n", num_proc) as at:
         wait_for(lambda: at.read() and len(recorded(project.folder)) > 2)
         at.interrupt()
         at.expect("finishing what runs .Ctrl-C again to stop now.; run it again to go on")
+        (project.folder / "go").touch()
         assert at.end() == 130
     assert "of 60 settings ran; run it again for the rest" in shown(at)[-1]
     assert "Traceback" not in at.seen
@@ -164,13 +173,13 @@ def test_twice_stops_at_once(project: Project, num_proc: str) -> None:
 def test_once_when_only_the_last_ones_run_ends_the_experiments_behind(
     project: Project, num_proc: str
 ) -> None:
-    text = NAPS.replace(
-        "time.sleep(0.05)", f"open('began', 'w').close() or time.sleep({scaled(1)})"
-    )
+    text = waiting(project, 0).replace("time.sleep(0.05)", "open('began', 'w').close()")
     project.write({"experiments/N.py": text.replace("range(60)", "[1]")})
     with terminal(project, "N", "-n", num_proc) as at:
         wait_for(lambda: at.read() + "." and (project.folder / "began").exists())
         at.interrupt()
+        at.expect(r"\^C")  # the terminal has sent the signal
+        (project.folder / "go").touch()
         assert at.end() == 130
     assert "1 more experiment was to run; run it again for the rest" in shown(at)[-1]
     assert any("1 setting: 1 done" in line for line in shown(at)), "what ran is told"

@@ -23,14 +23,17 @@ from tests.timing import PATIENCE, scaled, wait_for, within
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 NAPS = """
-import sys, time
+import os, sys, time
 from superparams import Experiment, search
 from superparams.executor import Processes
 class Naps(Experiment):
     a: int = search(range(int(sys.argv[2])))
     def run(self):
         open(f"began-{self.a}", "w").close()
-        time.sleep(float(sys.argv[3]))
+        while sys.argv[3] == "pressed" and not os.path.exists("pressed"):
+            time.sleep(0.01)
+        if sys.argv[3] != "pressed":
+            time.sleep(float(sys.argv[3]))
         open(f"ended-{self.a}", "w").close()
         return {"y": self.a}
 if __name__ == "__main__":
@@ -59,10 +62,11 @@ WAYS = [("1", "serial"), ("2", "processes"), ("2", "threads")]
 @pytest.mark.parametrize(("num_proc", "engine"), WAYS)
 def test_13_once_finishes_what_runs(num_proc: str, engine: str, tmp_path: Path) -> None:
     path = script(tmp_path, NAPS)
-    with Terminal(tmp_path, str(path), num_proc, "1000", f"{scaled(0.4)}", engine) as terminal:
+    with Terminal(tmp_path, str(path), num_proc, "1000", "pressed", engine) as terminal:
         began(terminal, tmp_path)
         terminal.interrupt()
         terminal.expect("Ctrl-C again to stop now")
+        (tmp_path / "pressed").touch()
         assert terminal.end() == BY_INTERRUPT
         assert "of 1,000 settings ran; run it again for the rest" in terminal.seen
     assert 1 <= count(tmp_path, "began") == count(tmp_path, "ended") <= 4
@@ -161,9 +165,11 @@ def test_14_terminated_while_a_factory_is_at_work(method: str, tmp_path: Path) -
 
 
 def test_13_once_when_nothing_is_left_to_hand_out_is_no_interruption(tmp_path: Path) -> None:
-    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "2", f"{scaled(0.5)}") as terminal:
+    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "2", "pressed") as terminal:
         began(terminal, tmp_path, 2)
         terminal.interrupt()
+        terminal.expect(r"\^C")  # the terminal has sent the signal
+        (tmp_path / "pressed").touch()
         assert terminal.end() == 0
         assert "{'done': 2}" in terminal.seen
 

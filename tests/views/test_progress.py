@@ -20,13 +20,15 @@ from tests.timing import PATIENCE
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 NAPS = """
-import sys, time
+import os, sys, time
 from superparams import Experiment, search
 class Naps(Experiment):
     a: int = search(range(int(sys.argv[2])))
     b: str = search(["left", "right"])
     def run(self):
         time.sleep(float(sys.argv[3]))
+        while "wait" in sys.argv and self.a >= 12 and not os.path.exists("go"):
+            time.sleep(0.01)
         if self.a == 1:
             raise ValueError
         return {"y": self.a}
@@ -38,9 +40,11 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def test_live_counts_rate_and_time_left_at_a_terminal(tmp_path: Path) -> None:
-    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "40", "0.05") as terminal:
-        terminal.expect(r"Naps: [1-9]\d*/80, \d+ done, [12] failed, \d+\.?\d*/s, 0:0\d left")
+    with Terminal(tmp_path, str(script(tmp_path, NAPS)), "2", "40", "0.05", "wait") as terminal:
+        told = r"Naps: [1-9]\d*/80, \d+ done, [12] failed, \d+\.?\d*/s, \d+:\d\d left"
+        terminal.expect(told)
         terminal.expect("━━")
+        (tmp_path / "go").touch()
         assert terminal.end() == 0
     last = ESCAPES.sub("", terminal.seen).strip()
     assert last.endswith("ended")
@@ -55,9 +59,10 @@ def test_live_it_is_there_before_anything_ended(tmp_path: Path) -> None:
 
 def test_live_in_a_narrow_terminal(tmp_path: Path) -> None:
     """The counts are all there; the bar gives way."""
-    words = [str(script(tmp_path, NAPS)), "2", "20", "0.1"]
+    words = [str(script(tmp_path, NAPS)), "2", "20", "0.1", "wait"]
     with Terminal(tmp_path, *words, columns=40) as terminal:
-        terminal.expect(r"\d\d/40, \d+ done, 2 failed, \d+\.?\d*/s,\r?\n  0:0\d left")
+        terminal.expect(r"\d\d/40, \d+ done, 2 failed, \d+\.?\d*/s,\r?\n  \d+:\d\d left")
+        (tmp_path / "go").touch()
         assert terminal.end() == 0
     shown = ESCAPES.sub("", terminal.seen.replace("\r", "\n")).splitlines()
     shown = [line for line in shown if "/40" in line or "left" in line]
