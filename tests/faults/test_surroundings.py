@@ -100,11 +100,12 @@ def test_12_nothing_outlives_the_process_group_of_the_driver() -> None:
     process.communicate()
 
 
-def test_the_template_is_killed() -> None:
+def test_the_template_is_killed(tmp_path: Path) -> None:
     """Nobody is to blame: what ran is run again."""
 
     def nap(index: int, place: Place) -> dict[str, int]:
-        time.sleep(0.05)
+        if index:
+            wait_for((tmp_path / "killed").exists)
         return {"y": index}
 
     found: list[dict[str, Any]] = []
@@ -113,6 +114,7 @@ def test_the_template_is_killed() -> None:
             descendants_of_ours = psutil.Process().children(recursive=True)
             (template,) = filter(is_template, descendants_of_ours)
             template.kill()
+            (tmp_path / "killed").touch()
         found += rows([data])
     assert sorted(row["index"] for row in found) == list(range(20))
     assert {row["status"] for row in found} == {"done"}

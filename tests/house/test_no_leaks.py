@@ -35,7 +35,8 @@ LEAKS = """
         if os.fork() == 0:
             os._exit(0)
     def test_segment(no_leaks):
-        open(f"/dev/shm/superparams-test-{os.getpid()}", "w").close()
+        # Tests that run beside this one take a file of this name for another process's.
+        open(f"/dev/shm/sem.loky-{os.getpid()}-superparams-test", "w").close()
     def test_file(no_leaks):
         os.open("/dev/null", os.O_RDONLY)
     STARTS = "import subprocess, time; time.sleep(0.3); subprocess.run(['sleep', '30'])"

@@ -68,6 +68,7 @@ def test_no_shard_has_all_slow_settings(shape: tuple[int, ...], count: int) -> N
             assert max(met.values()) <= max(fair + 4, 1.6 * fair), (axis, met)
 
 
+@pytest.mark.timed
 def test_a_shard_of_a_huge_space_is_some_thousands_of_ranges() -> None:
     size = 10**12 + 7
     with within(1.0):

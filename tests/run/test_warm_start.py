@@ -153,7 +153,7 @@ def test_it_is_told_the_same_when_it_goes_on(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import json, random, sys, time
+import json, os, random, sys, time
 from superparams import Experiment, search, minimize
 from superparams.strategies import Evolution
 
@@ -163,6 +163,10 @@ class Fit(Experiment):
     goal = minimize("loss")
 
     def run(self):
+        with open("begun", "a") as file:
+            file.write(".")
+        while os.path.exists("held") and os.path.getsize("begun") > os.path.getsize("held"):
+            time.sleep(0.01)
         time.sleep(random.SystemRandom().uniform(0, 0.02))
         return {"loss": (self.x - 0.3) ** 2 + (self.kind != "b") + SHIFT}
 
@@ -195,6 +199,8 @@ def test_after_a_kill_it_is_told_what_is_pinned_and_nothing_newer(tmp_path: Path
         output(folder, text, "1")
     expected = output(whole, text)
     for seed in (2, 3):
+        # After some more settings those that follow wait, so that it is killed before its end.
+        (broken / "held").write_text("." * ((broken / "begun").stat().st_size + 16))
         driver = start(broken, "script.py", start_new_session=True)
         try:
             before = n_trials(broken)
@@ -202,6 +208,7 @@ def test_after_a_kill_it_is_told_what_is_pinned_and_nothing_newer(tmp_path: Path
         finally:
             os.killpg(driver.pid, signal.SIGKILL)
             driver.communicate()
+            (broken / "held").unlink()
         output(broken, text, str(seed))  # a sample that is newer
     assert output(broken, text) == expected
     pins = [one["warm"] for one in searches_of(broken)]

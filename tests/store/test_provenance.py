@@ -183,6 +183,7 @@ exec {git} "$@"
 """
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("word", ["diff", "ls-files"])
 def test_a_git_that_takes_too_long(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch, word: str
