@@ -226,7 +226,7 @@ def test_a_factory_runs_once_however_many_threads_ask() -> None:
         data: object = value(factory=load)
 
     def ask(x: X) -> object:
-        gate.wait(10)
+        gate.wait(60)
         return x.data
 
     with ThreadPoolExecutor(8) as pool:
@@ -342,7 +342,7 @@ def test_threads_that_derive_one_value_at_a_time_see_no_circle() -> None:
 
     def derive(s: Any) -> list[int]:
         inside.set()
-        assert go.wait(10)
+        assert go.wait(60)
         return [1]
 
     class X(Experiment):
@@ -351,10 +351,10 @@ def test_threads_that_derive_one_value_at_a_time_see_no_circle() -> None:
     setting = X()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(lambda: setting.a)
-        assert inside.wait(10)
+        assert inside.wait(60)
         second = pool.submit(lambda: setting.a)
         go.set()
-        assert first.result(10) is second.result(10)
+        assert first.result(60) is second.result(60)
 
 
 def test_mutable_constants_are_each_settings_own() -> None:
