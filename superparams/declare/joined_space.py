@@ -39,8 +39,8 @@ def checked_settings(settings: Sequence[P]) -> Sequence[P]:
     for index, setting in enumerate(settings):
         if not hasattr(type(setting), "__superparams_fields__"):
             raise SpaceError(
-                f"Settings: item {index} is no setting of an experiment: {shorten(setting)}; give "
-                "settings, as in Settings([space[0], space[3]])"
+                f"Settings: item {index} is not a setting of an experiment: {shorten(setting)}; "
+                "give settings, as in Settings([space[0], space[3]])"
             )
         if is_open(setting):
             remedy = "[*space.sample(100)]" if has_range(setting) else "[*space]"

@@ -50,7 +50,7 @@ def key_of(setting: Params) -> int:
     """
     if is_open(setting):
         cls = type(setting).__name__
-        raise SpaceError(f"{cls} has open axes, so it has no one key; take that of a setting")
+        raise SpaceError(f"{cls} has open axes, so it has no single key; take the key of a setting")
     fields = recorded_fields(type(setting)).values()
     return combine(_of_fixed(setting, field) for field in fields)
 

@@ -209,12 +209,12 @@ class Refusal:
         layout = known_layout(self._space)
         if layout is not None and layout.ranges:
             raise SpaceError(
-                f"{name} has open axes ({opened}), so there is no one setting to run; fix them, as "
+                f"{name} has open axes ({opened}), so it is a space, not one setting; fix them, as "
                 f"in {name}({opened.split(', ')[0]}=...), or run a sample, as in "
                 f"{name}().sample(100).run_all()"
             )
         raise SpaceError(
-            f"{name} has open axes ({opened}), so there is no one setting to run; iterate it, "
+            f"{name} has open axes ({opened}), so it is a space, not one setting; iterate it, "
             f"fix them as in {name}({opened.split(', ')[0]}=...), or call run_all()"
         )
 

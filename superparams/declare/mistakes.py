@@ -59,12 +59,12 @@ def refuse_slips(where: str, annotation: object, default: object, owner: str) ->
         text = repr(annotation)
     if text is not None:
         raise FieldError(
-            f"{where}: {text} stands where the type belongs; write {name}: float = {text}"
+            f"{where}: {text} is in the place of the type; write {name}: float = {text}"
         )
     if default is REQUIRED and is_constant:
         kind = annotation.__class__.__name__
         raise FieldError(
-            f"{where}: {shorten(annotation)} stands where the type belongs; write "
+            f"{where}: {shorten(annotation)} is a value in the place of the type; write "
             f"{name}: {kind} = {shorten(annotation)}"
         )
     if is_method(default) and _is_written_here(default, f"{owner}.{name}"):
@@ -96,7 +96,7 @@ def _refuse_comma(where: str, annotation: Any, default: Any) -> None:
     only: Any = default[0]
     if _is_a(only, (Search, Value)) or (is_scalar(annotation) and not inspect.isclass(only)):
         raise FieldError(
-            f"{where}: ({shorten(only)},) is a tuple, since a comma stands at its end; write "
+            f"{where}: ({shorten(only)},) is a tuple, since it ends with a comma; write "
             f"{where.rpartition('.')[2]} = {shorten(only)} without it"
         )
 

@@ -1,4 +1,4 @@
-"""Attributes of an experiment class that declare something but are no fields."""
+"""Attributes of an experiment class that declare something but are not fields."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ _CHECKS: Final[Mapping[str, Callable[[type[Any], object], None]]] = {
 PLAIN_ATTRIBUTES: Final = tuple(_CHECKS)
 # The remedy for an annotated attribute with such a name.
 NO_FIELDS: Final = {
-    GOAL: 'a goal is no field; write it without an annotation, as in goal = maximize("accuracy")',
+    GOAL: (
+        'a goal is not a field; write it without an annotation, as in goal = maximize("accuracy")'
+    ),
     RESOURCES: (
-        "resources are no field; write them without an annotation, as in "
+        "resources are not a field; write them without an annotation, as in "
         "resources = Resources(cpus=4)"
     ),
 }

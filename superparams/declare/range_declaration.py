@@ -99,11 +99,13 @@ def _number(x: Any, name: str, kind: type[float], where: str) -> Any:
     """A number as a value of the field: an int or a float."""
     number = x.item() if hasattr(x, "item") and getattr(x, "ndim", 1) == 0 else x
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise FieldError(f"{where}: {name}={shorten(x)} is no number; write {name}=1 or so")
+        raise FieldError(
+            f"{where}: {name}={shorten(x)} is not a number; write {name}=1, for example"
+        )
     if isinstance(number, float) and not math.isfinite(number):
         raise FieldError(
-            f"{where}: {name}={number!r} is no end of a range; give a finite number, such as "
-            f"{name}={'1' if kind is int else '1.0'}"
+            f"{where}: {name}={number!r} cannot be an end of a range; give a finite number, such "
+            f"as {name}={'1' if kind is int else '1.0'}"
         )
     if kind is float:
         try:
@@ -116,7 +118,7 @@ def _number(x: Any, name: str, kind: type[float], where: str) -> Any:
         ints = [math.floor(number), math.ceil(number)]
         ints = sorted({max(1, n) for n in ints} if name == "step" else ints)
         raise FieldError(
-            f"{where}: {name}={number!r} is no int, but the annotation is int; write "
+            f"{where}: {name}={number!r} is not an int, but the annotation is int; write "
             f"{' or '.join(f'{name}={n}' for n in ints)}, or annotate the field as float"
         )
     return int(number)
@@ -125,8 +127,8 @@ def _number(x: Any, name: str, kind: type[float], where: str) -> Any:
 def _check_step(low: Any, high: Any, step: Any, *, log: bool, where: str) -> None:
     if log:
         raise FieldError(
-            f"{where}: log=True and step={step!r} exclude each other: steps of equal size are no "
-            f"logarithmic scale; leave one of them out"
+            f"{where}: log=True and step={step!r} exclude each other: steps of equal size do "
+            f"not form a logarithmic scale; leave one of them out"
         )
     if step <= 0:
         raise FieldError(f"{where}: step={step!r} must be above 0; write step={_opposite(step)!r}")

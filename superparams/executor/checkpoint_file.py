@@ -230,7 +230,7 @@ class SavedFile:
         self._file: BinaryIO = os.fdopen(number, "rb")
         if not stat.S_ISREG(os.fstat(number).st_mode):
             self._file.close()
-            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         try:
             self.saver, self._ends = _checked(self._file, key)
         except BaseException:
@@ -266,13 +266,13 @@ class SavedFile:
 
 def _checked(file: BinaryIO, key: str) -> tuple[Saver, list[int]]:
     if file.read(len(MAGIC)) != MAGIC:
-        raise Damaged("it is no checkpoint of this version of superparams")
+        raise Damaged("it is not a checkpoint of this version of superparams")
     try:
         saver, ends, digest = _footer(file)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Damaged("it is not whole") from error
+        raise Damaged("it is incomplete") from error
     if _digest(file, ends[-1]) != digest:
-        raise Damaged("it is not whole")
+        raise Damaged("it is incomplete")
     if saver.key != key:
         raise Damaged(f"it belongs to the setting {saver.key:.40}")
     return saver, ends

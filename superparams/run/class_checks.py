@@ -34,7 +34,7 @@ def refuse_unknown(code: Code) -> None:
     """Refuse code whose text is not known: it could neither be recorded nor sent to workers."""
     if not code.unknown:
         return
-    what = f"{', '.join(code.unknown)} in memory is not what the file holds: "
+    what = f"{', '.join(code.unknown)} in memory differs from the file: "
     if code.old_copies:
         for copy in code.old_copies:
             with suppress(OSError):

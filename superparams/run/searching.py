@@ -188,8 +188,8 @@ class Searching:
         self._n_recorded = 0
         name = type(self.strategy).__name__
         self.notes.append(
-            f"trial {trial} of this search is another point now than when it ran: {name} has "
-            "changed, as by another version of a library, or does not draw from its seed. The "
+            f"trial {trial} of this search is now a different point than when it ran: {name} has "
+            "changed, for example by an update of its library, or draws without its seed. The "
             "search goes on as a new one, which knows the trials before it"
         )
         self.records = SearchRecords(records.root, self.goals, records.codes, records.known)

@@ -75,12 +75,12 @@ class NumberRange:
         """The number of the range that is nearest to `x`.
 
         Raises:
-            StrategyError: When `x` is no number from `low` to `high`.
+            StrategyError: When `x` is not a number from `low` to `high`.
         """
         number = _plain(x)
         if number is None or not self.low <= number <= self.high:
             raise StrategyError(
-                f"{self.name}={shorten(x)} is no number from {self.low!r} to {self.high!r}"
+                f"{self.name}={shorten(x)} is not a number from {self.low!r} to {self.high!r}"
             )
         return self._range().nearest(number)
 

@@ -127,7 +127,7 @@ def refuse_no_repetition(over: Sequence[str], params: Sequence[str]) -> None:
         if not isinstance(cast("object", name), str):
             shown = shorten(name)
             raise StoreError(
-                f"average({shown}): {shown} is no name of a column; name the columns of the "
+                f"average({shown}): {shown} is not the name of a column; name the columns of the "
                 f"repetitions, as in average({params[0] if params else 'seed'!r})"
             )
         if name not in params and not any(param.startswith(f"{name}.") for param in params):

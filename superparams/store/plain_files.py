@@ -46,7 +46,7 @@ def open_plain(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
     Raises:
-        OSError: When the file is missing, cannot be read, or is no regular file.
+        OSError: When the file is missing, cannot be read, or is not a regular file.
     """
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"):
@@ -56,7 +56,7 @@ def open_plain(path: Path) -> BinaryIO:
         if stat.S_ISREG(os.fstat(number).st_mode):
             return os.fdopen(number, "rb")
         os.close(number)
-    raise OSError(errno.EINVAL, "is no regular file", str(path))
+    raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def read_plain(path: Path, limit: int = MOST_TEXT) -> bytes:

@@ -43,7 +43,7 @@ class ShownResults:
 
         Args:
             path: The file, such as ``digits.html``. An older page is replaced.
-            overwrite: Whether a file that is no page of superparams may be replaced, too.
+            overwrite: Whether a file that is not a page of superparams may be replaced, too.
 
         Returns:
             The full path of the file.

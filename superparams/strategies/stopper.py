@@ -178,7 +178,7 @@ class GoalStopper(GoalOptions):
         """Check the columns.
 
         Raises:
-            StrategyError: For two goals, and for a value that is no name of a column.
+            StrategyError: For two goals, and for a value that is not the name of a column.
         """
         if self.maximize is not None and self.minimize is not None:
             raise self._refused("minimize", "give maximize= or minimize=, not both")

@@ -56,7 +56,7 @@ def find_named(group: str, name: str) -> Any:
         names = names_in(group)
         near = similar(name, names)
         hint = f"did you mean {' or '.join(near)}?" if near else f"give one of {', '.join(names)}"
-        raise StrategyError(f"{name!r} is no {_KINDS[group]}: {hint}")
+        raise StrategyError(f"{name!r} is not a {_KINDS[group]}: {hint}")
     try:
         return loaded(entry.target)
     except Exception as error:

@@ -132,7 +132,7 @@ def test_time_without_a_zone_is_that_of_here(tmp_path: Path) -> None:
         ("x=abc", "x takes int | float | None, not 'abc'; write x=1, or x=1,2$"),
         ("x>abc", "x takes int | float, not 'abc'; write x>1$"),
         ("x=1,abc", "x takes int | float | None, not 'abc'"),
-        ("x=1,,2", "nothing stands between two commas"),
+        ("x=1,,2", "there is nothing between two commas"),
         ("x=0x", "x takes int | float | None, not '0x'"),
         ("x=1e999,2", None),
         ("started>yesterday", "started takes datetime, not 'yesterday'; write started>2024-05-01T"),

@@ -117,9 +117,15 @@ def test_each_wrong_call_says_what_to_write(ranges: Project) -> None:
         (["RQ1.Train", "lr=0.1,0.2..0.3"], "a range of numbers stands alone, as in lr=0.2..0.3"),
         (["RQ1.Train", "width=9..1:range", "--sample", "3"], "width=LOW..HIGH:range"),
         (["RQ1.Train"], "--grid 5), search (--strategy random --trials 100), or give"),
-        (["RQ1.Train", "lr=0..inf", "--sample", "3"], "Train.lr: high=inf is no end of a range"),
+        (
+            ["RQ1.Train", "lr=0..inf", "--sample", "3"],
+            "Train.lr: high=inf cannot be an end of a range",
+        ),
         (["RQ1.Train", "lr=nan..1", "--sample", "3"], "give a finite number, such as low=1.0"),
-        (["RQ1.Train", "lr=-Infinity..1:log", "--grid", "3"], "low=-inf is no end of a range"),
+        (
+            ["RQ1.Train", "lr=-Infinity..1:log", "--grid", "3"],
+            "low=-inf cannot be an end of a range",
+        ),
         (["RQ1.Train", "width=1..inf", "--sample", "3"], "such as high=1. As a word, a range is"),
         (["RQ1.Train", "lr=0.1..1:0.3", "--sample", "3"], "range is lr=LOW..HIGH, lr=LOW..HIGH:lo"),
     ]:

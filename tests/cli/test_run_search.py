@@ -129,15 +129,15 @@ def test_without_a_name_a_line_says_which_strategy_it_is(wave: Project) -> None:
     [
         (
             ("--strategy", "evolutoin", "--trials", "3"),
-            "'evolutoin' is no strategy: did you mean",
+            "'evolutoin' is not a strategy: did you mean",
         ),
         (
             ("--strategy", "x", "--trials", "3"),
-            "'x' is no strategy: give one of random, sob",
+            "'x' is not a strategy: give one of random, sob",
         ),
         (("--stop", "asha(open)"), "'asha(open)': give a name, or a name with options that are"),
         (("--stop", "threshold"), "Threshold.lower=None: give lower=, upper= or both"),
-        (("--stop", "ash"), "'ash' is no stopper: did you mean asha"),
+        (("--stop", "ash"), "'ash' is not a stopper: did you mean asha"),
         (
             ("--strategy", "random"),
             "--strategy needs a budget: give --trials, such as --trials 100.",

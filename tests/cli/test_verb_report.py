@@ -41,7 +41,7 @@ def test_a_file_is_replaced_if_it_is_a_page(project: Project) -> None:
     (project.folder / "x.html").write_text("mine")
     refused = project.run(*words)
     assert refused.code == 2
-    assert "x.html exists, and is no page of superparams" in refused.err
+    assert "x.html exists, and is not a page of superparams" in refused.err
     assert (project.folder / "x.html").read_text() == "mine"
     forced = project.run(*words, "--force", "--json")
     assert forced.document == {

@@ -49,7 +49,7 @@ def test_what_is_no_goal_is_refused(goal: Any) -> None:
 
 def test_a_goal_is_no_field() -> None:
     body = {"__annotations__": {"goal": str}, "goal": maximize("loss")}
-    with pytest.raises(FieldError, match=r"^Wrong\.goal: a goal is no field; write it without"):
+    with pytest.raises(FieldError, match=r"^Wrong\.goal: a goal is not a field; write it without"):
         type("Wrong", (Experiment,), body)
 
 

@@ -109,7 +109,7 @@ def test_workers_get_the_same(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match=r"item 1 is a space of several settings"):
         Settings([SPACE[0], Fit()])
-    with pytest.raises(SpaceError, match="item 0 is no setting of an experiment: 3"):
+    with pytest.raises(SpaceError, match="item 0 is not a setting of an experiment: 3"):
         Settings([3])  # type: ignore[list-item]  # pyright: ignore
     with pytest.raises(SpaceError, match="of one class, and these are of Fit, Other"):
         Settings([SPACE[0], Other()[0]])  # type: ignore[list-item]

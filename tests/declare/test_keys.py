@@ -185,7 +185,7 @@ def test_named_content_of_a_factory_is_not_made() -> None:
 
 
 def test_a_space_has_no_one_key() -> None:
-    with pytest.raises(SpaceError, match=r"Train has open axes, so it has no one key"):
+    with pytest.raises(SpaceError, match=r"Train has open axes, so it has no single key"):
         _ = Train().key
     assert isinstance(Keys(Train())[0], int)
 

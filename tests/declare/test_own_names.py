@@ -54,7 +54,7 @@ def test_a_reserved_name_of_every_class(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_EXPERIMENTS)
 def test_a_reserved_name_of_experiments(name: str) -> None:
-    no_field = {"goal": "is no field; write it", "resources": "are no field; write them"}
+    no_field = {"goal": "is not a field; write it", "resources": "are not a field; write them"}
     why = no_field.get(name, "reserved.*of Experiment;")
     with pytest.raises(FieldError, match=rf"X\.{name}: .*{why}.* {name}_"):
         type(Experiment)("X", (Experiment,), {"__annotations__": {name: int}, name: 1})

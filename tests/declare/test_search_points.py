@@ -129,10 +129,10 @@ def test_a_setting_has_the_point_that_made_it() -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"lr": float("nan")}, "lr=nan is no number from 0.0001 to 0.1"),
-        ({"lr": 0.2}, "lr=0.2 is no number"),
-        ({"lr": "0.01"}, "lr='0.01' is no number"),
-        ({"lr": True}, "lr=True is no number"),
+        ({"lr": float("nan")}, "lr=nan is not a number from 0.0001 to 0.1"),
+        ({"lr": 0.2}, "lr=0.2 is not a number"),
+        ({"lr": "0.01"}, "lr='0.01' is not a number"),
+        ({"lr": True}, "lr=True is not a number"),
         ({"act": 3}, r"act=3 is no place among its 3 values: give an int from 0 to 2"),
         ({"act": 0.5}, "act=0.5 is no place"),
         ({"act": None}, "act=None is no place"),

@@ -89,7 +89,7 @@ def test_dashes_in_dotted_names() -> None:
         (["na\0me=1"], r"Train has no field 'na\x00me'; did you mean name?"),
         (["\udcff=1"], r"Train has no field '\udcff'"),
         (["." * 5000 + "=1"], "goes deeper than groups are nested"),
-        ([5], "Train: 5 is no word such as 'num_layers=1'"),
+        ([5], "Train: 5 is not a word such as 'num_layers=1'"),
         ([b"name=a"], "b'name=a' is no word"),
         ([None], "None is no word"),
     ],

@@ -73,10 +73,10 @@ def test_an_axis(annotation: Any, text: str, expected: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("annotation", "text", "message"),
     [
-        (int, "1,,2", "takes int, not '': nothing stands between two commas"),
-        (int, "1,", "nothing stands between two commas"),
-        (int, ",", "nothing stands between two commas"),
-        (str, "a,", "nothing stands between two commas; '' is the empty text"),
+        (int, "1,,2", "takes int, not '': there is nothing between two commas"),
+        (int, "1,", "there is nothing between two commas"),
+        (int, ",", "there is nothing between two commas"),
+        (str, "a,", "there is nothing between two commas; '' is the empty text"),
         (int, "1,x", "takes int, not 'x'"),
         (int, "1,1", "has 1 twice in '1,1'"),
         (int, "0..5,3", "has 3 twice in '0..5,3'"),

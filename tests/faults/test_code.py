@@ -585,7 +585,7 @@ if __name__ == "__main__":
             try:
                 exp.E().run_all(progress=False, **way)
             except RunError as error:
-                assert "lib.f in memory is not what the file holds" in str(error)
+                assert "lib.f in memory differs from the file" in str(error)
             else:
                 raise AssertionError("exp.f is of the old text, lib.f of the new one")
         importlib.reload(exp)
@@ -871,6 +871,6 @@ def test_48_a_module_whose_text_is_unknown_is_not_run(tmp_path: Path, how: str) 
         assert lines == ["{6} 1"] * 3, "it is known since superparams was imported"
         return
     name = "lib.K" if how == "constant" else "lib.f"
-    assert lines[0].startswith(f"{name} in memory is not what the file holds")
+    assert lines[0].startswith(f"{name} in memory differs from the file")
     assert ("This copy is deleted now" in lines[0]) == (how == "compiled")
     assert not list(tmp_path.glob("results/*/runs/*"))

@@ -171,7 +171,7 @@ REFUSED: list[tuple[Any, tuple[Any, ...], str]] = [
     (Color.RED, (), "where the type belongs"),
     (Layer(), (), "where the type belongs"),
     ([1, 2], (), "where the type belongs"),
-    (int, ((3,),), "a comma stands at its end; write x = 3"),
+    (int, ((3,),), "it ends with a comma; write x = 3"),
     (float | None, ((0.5,),), "a comma"),
     (Layer, ((Layer(),),), "a comma"),
     (Any, ((search([1]),),), "a comma"),

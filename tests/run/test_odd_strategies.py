@@ -52,10 +52,10 @@ class Odd:
 NONSENSE: list[tuple[Any, str]] = [
     ({"z": 1.0}, "a value for 'x' is missing; there are 'z'"),
     ({**POINT, "z": 1}, "'z' is no dimension of this space: give 'x', 'kind'"),
-    ({**POINT, "x": 99}, r"x=99 is no number from 0\.0 to 1\.0"),
-    ({**POINT, "x": math.nan}, r"x=nan is no number from 0\.0 to 1\.0"),
-    ({**POINT, "x": "0.5"}, r"x='0\.5' is no number from 0\.0 to 1\.0"),
-    ({**POINT, "x": None}, r"x=None is no number from 0\.0 to 1\.0"),
+    ({**POINT, "x": 99}, r"x=99 is not a number from 0\.0 to 1\.0"),
+    ({**POINT, "x": math.nan}, r"x=nan is not a number from 0\.0 to 1\.0"),
+    ({**POINT, "x": "0.5"}, r"x='0\.5' is not a number from 0\.0 to 1\.0"),
+    ({**POINT, "x": None}, r"x=None is not a number from 0\.0 to 1\.0"),
     ({**POINT, "kind": 2}, "kind=2 is no place among its 2 values: give an int from 0 to 1"),
     ({**POINT, "kind": "b"}, "kind='b' is no place among its 2 values"),
     ([0.5, 0], r"\[0\.5, 0\] is no mapping of names to values"),
@@ -150,8 +150,10 @@ def test_a_strategy_without_a_seed_loses_nothing(tmp_path: Path) -> None:
     assert not first.notes
     for n in range(1, 4):
         again = Fit().run_all(2, strategy=Unseeded(), **options)
-        (note,) = [one for one in again.notes if "another point" in one]
-        assert note.startswith("trial 0 of this search is another point now than when it ran: Uns")
+        (note,) = [one for one in again.notes if "a different point" in one]
+        assert note.startswith(
+            "trial 0 of this search is now a different point than when it ran: Uns"
+        )
         assert len(again) == 10
         assert len(Fit.results(tmp_path)) == 10 * (n + 1)
     keys = {row["key"] for row in Fit.results(tmp_path)}

@@ -379,7 +379,9 @@ def test_a_replay_that_differs_goes_on_as_a_new_search(tmp_path: Path) -> None:
     Unseeded.shift = 1000
     second = Fit().run_all(2, strategy=Unseeded(trials=12), **options)
     (note,) = [one for one in second.notes if "another point" in one]
-    assert note.startswith("trial 5 of this search is another point now than when it ran: Unseeded")
+    assert note.startswith(
+        "trial 5 of this search is now a different point than when it ran: Unseeded"
+    )
     assert len(second) == 24
     every = Fit.results(tmp_path)
     assert {row["key"] for row in first} <= {row["key"] for row in every}

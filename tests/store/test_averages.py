@@ -91,7 +91,7 @@ def test_averages_over_columns_that_are_named(results: Results) -> None:
 
 @pytest.mark.parametrize("wrong", [5, None, ["seed"], 1.5])
 def test_what_names_no_column_is_told(results: Results, wrong: Any) -> None:
-    with pytest.raises(StoreError, match=r"average\(.*is no name of a column.*average\('"):
+    with pytest.raises(StoreError, match=r"average\(.*is not the name of a column.*average\('"):
         results.average(wrong)
 
 

@@ -348,7 +348,7 @@ def test_an_older_page_is_replaced_and_another_file_is_not(fit: Results, tmp_pat
     assert fit.to_html(path) == path
     assert fit.to_html(str(path)) == path
     path.write_text("<html>mine</html>")
-    with pytest.raises(StoreError, match=r"is no page of superparams.*another path"):
+    with pytest.raises(StoreError, match=r"is not a page of superparams.*another path"):
         fit.to_html(path)
     assert path.read_text() == "<html>mine</html>"
     fit.to_html(path, overwrite=True)
@@ -368,7 +368,7 @@ def test_what_is_no_regular_file_is_never_replaced(
     os.mkfifo(pipe)
     link.symlink_to("/dev/null")
     for path in (pipe, link):
-        with pytest.raises(StoreError, match="is no regular file"):
+        with pytest.raises(StoreError, match="is not a regular file"):
             fit.to_html(path, overwrite=overwrite)
     assert pipe.is_fifo()
     assert link.is_symlink()
@@ -384,7 +384,7 @@ def test_a_link_stays_and_its_file_is_written(fit: Results, tmp_path: Path) -> N
         assert link.readlink() == file
         assert Page(file.read_text("utf-8")).table.num_rows == 10
     file.write_text("mine")
-    with pytest.raises(StoreError, match="is no page of superparams"):
+    with pytest.raises(StoreError, match="is not a page of superparams"):
         fit.to_html(link)
     assert list(folder.iterdir()) == [file]
 

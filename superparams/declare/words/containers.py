@@ -137,7 +137,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     for part in _parts(text, "{")[0]:
         entry = pair(part)
         if entry is None or not all(entry):
-            raise Unreadable(f"{shorten(part)} in it is no key: value")
+            raise Unreadable(f"{shorten(part)} in it is not of the form key: value")
         pairs.append(entry)
     return pairs
 

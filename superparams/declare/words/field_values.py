@@ -177,7 +177,7 @@ class _Reader:
 
     def part(self, item: str, *, has_others: bool) -> _Part:
         if has_others and not item:
-            raise self.wrong(item, "nothing stands between two commas; '' is the empty text")
+            raise self.wrong(item, "there is nothing between two commas; '' is the empty text")
         try:
             choice = self.choices.get(text_of(item))
             if choice is not None:

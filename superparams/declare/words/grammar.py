@@ -124,7 +124,7 @@ def between_brackets(text: str, kinds: str) -> list[str] | None:
     if len(parts) > 1 and not parts[-1]:
         parts.pop()  # a comma at the end, as in (3,)
     if not all(parts):
-        raise Unreadable("nothing stands between two commas; '' is the empty text")
+        raise Unreadable("there is nothing between two commas; '' is the empty text")
     return parts
 
 
@@ -196,7 +196,7 @@ def unquote_bytes(text: str) -> bytes | None:
     try:
         return ESCAPE_IN_BYTES.sub(_unescaped, inner).encode("latin-1")
     except UnicodeEncodeError:
-        raise Unreadable("an escape is no byte") from None
+        raise Unreadable("an escape does not fit into a byte") from None
 
 
 def _in_quotes(pattern: re.Pattern[str], text: str) -> str:
@@ -218,7 +218,7 @@ def _unescaped(escape: re.Match[str]) -> str:
         if len(body) > 1:
             return _by_name(body[2:-1]) if body[0] == "N" else chr(int(body[1:], 16))
     except (ValueError, OverflowError, KeyError):
-        raise Unreadable(f"{shorten(escape[0])} is no character") from None
+        raise Unreadable(f"{shorten(escape[0])} is not a character") from None
     return escape[0]  # before other characters, a backslash means itself
 
 

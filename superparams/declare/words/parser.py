@@ -78,7 +78,7 @@ def _changes(owner: object, words: Sequence[Word]) -> dict[str, Any]:
 def _argument(owner: object, field: Field, words: FieldWords, scope: Scope) -> Any:
     if isinstance(field.declared, Value) and field.declared.secret is not None:
         raise FieldError(
-            f"{field.where} is a secret, so it is no word of a command line, which others can "
+            f"{field.where} is a secret, so it cannot be given on a command line, which others can "
             f"read: set the environment variable {field.declared.secret}"
         )
     if words.whole is not None:

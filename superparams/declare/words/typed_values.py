@@ -124,7 +124,7 @@ def _read_as(member: object, text: str, scope: Scope, depth: int) -> ScalarReadi
             if reason.args:
                 raise
             raise Unreadable(
-                f"{shorten(part)} in it is no {type_text(annotation, scope)}"
+                f"{shorten(part)} in it is not of type {type_text(annotation, scope)}"
             ) from None
 
     if is_any(member):

@@ -64,7 +64,7 @@ def words_of(cls: type[Any], words: Iterable[str]) -> list[Word]:
 
 def _word(cls: type[Any], word: object) -> Word:
     if not isinstance(word, str):
-        raise FieldError(f"{cls.__name__}: {shorten(word)} is no word such as {_sample(cls)!r}")
+        raise FieldError(f"{cls.__name__}: {shorten(word)} is not a word such as {_sample(cls)!r}")
     name, equals, text = word.partition("=")
     name = unicodedata.normalize("NFKC", name).strip()  # as Python reads names
     if not equals or not name:

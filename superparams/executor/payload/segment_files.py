@@ -59,7 +59,7 @@ def open_copy(copy: SegmentFile) -> Segment:
         if digest.hexdigest() == copy.digest:
             return segment
     segment.close()
-    raise UnreachableError(f"the file {copy.path} is no copy of the payload of this run")
+    raise UnreachableError(f"the file {copy.path} is not a copy of the payload of this run")
 
 
 def _blocks(fd: int) -> Iterator[memoryview]:

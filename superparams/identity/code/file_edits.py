@@ -122,7 +122,7 @@ def find_edits(reach: Reach, classes: Iterable[type[Any]], on_disk: Callable[[],
             edits.old_copies += [loaded.old_copy] if loaded.old_copy else []
             edits.notes.append(
                 f"{source.path.name} was edited after it was imported, and the imported text is "
-                f"not known: {', '.join(sorted(parts))} in memory is not what the file holds"
+                f"not known: {', '.join(sorted(parts))} in memory differs from the file"
             )
         elif _read(source.path) != loaded.text:
             edited.append(source)

@@ -108,8 +108,8 @@ def configured_folder(project: Path) -> Path | None:
         if folder.is_relative_to(project):
             return folder
     raise CommandError(
-        f"{file}: [tool.superparams] experiments = {name!r} is no folder of this project; "
-        f'give a path from there, such as "experiments"'
+        f"{file}: [tool.superparams] experiments = {name!r} is not a folder of this project; "
+        f'give a path relative to the project, such as "experiments"'
     )
 
 

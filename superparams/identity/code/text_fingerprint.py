@@ -167,7 +167,7 @@ def _reached(reach: Reach, file: Path, qualname: str, *, has_closures: bool) -> 
     """The code that `reach` finds; `has_closures`: whether what methods closed over counts."""
     try:
         if not reach.project.owns(file):
-            return TextCode(None, f"{file.name} is no file of a project")
+            return TextCode(None, f"{file.name} is not in a project")
         if not reach.add_qualname(file, qualname):
             return TextCode(None, f"{file.name} has no class statement for {qualname}")
         reach.finish()

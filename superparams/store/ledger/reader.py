@@ -103,7 +103,7 @@ def unreadable(folder: Path) -> Iterator[str]:
         return
     for path in sorted(Path(entry.path) for entry in entries):
         if path.suffix == ".arrows" and _is_ours(path) and not is_plain(path):
-            yield f"{path} is no regular file, and is left out"
+            yield f"{path} is not a regular file, and is left out"
 
 
 def _is_ours(path: Path) -> bool:
@@ -304,7 +304,7 @@ def _format_of(schema: pa.Schema) -> int:
     if version is None:
         return FIRST_FORMAT
     if not _NUMBER.fullmatch(version.decode("utf-8", "replace")):
-        raise DamageError(f"{version!r:.40} is no version of the format")
+        raise DamageError(f"{version!r:.40} is not a version of the format")
     return int(version)
 
 

@@ -73,4 +73,4 @@ def _plain(x: Any) -> Any:
     """A number or an array of a library as a value of Python."""
     if hasattr(x, "tolist"):
         return x.tolist()
-    raise TypeError(f"{kind_of(x)} is no type of JSON")
+    raise TypeError(f"JSON has no type for {kind_of(x)}")

@@ -124,7 +124,7 @@ def _table_file(path: Path, file: Any) -> TableFile:
     head = json.loads(metadata_of(schema)[HEAD])
     version = head.get("version", FIRST_FORMAT)
     if not isinstance(version, int):
-        raise TypeError(f"{version!r:.40} is no version of the format")
+        raise TypeError(f"{version!r:.40} is not a version of the format")
     refuse_newer_format(path, version, head.get("superparams"))
     has_all_columns = _has_all_columns(schema, version)
     groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
@@ -229,7 +229,7 @@ def _columns_with_nulls(file: Any) -> Iterator[str]:
 
 def _counts(value: object) -> dict[str, int]:
     if not is_object(value):
-        raise TypeError(f"{value!r:.80} is no mapping of runs")
+        raise TypeError(f"{value!r:.80} is not a mapping of runs")
     return {str(name): int(n) for name, n in value.items()}
 
 

@@ -103,7 +103,7 @@ def write_page(path: Path | str, document: str, *, overwrite: bool = False) -> P
     Args:
         path: The file.
         document: The document.
-        overwrite: Whether a file that is no page of superparams may be replaced.
+        overwrite: Whether a file that is not a page of superparams may be replaced.
 
     Raises:
         StoreError: When such a file may not be replaced, or the file cannot be written.
@@ -113,11 +113,11 @@ def write_page(path: Path | str, document: str, *, overwrite: bool = False) -> P
         raise StoreError(f"{short_path(file)} is a folder: give the path of a file, as in x.html")
     if file.exists() and not is_plain(file):  # renaming over a device would remove it
         raise StoreError(
-            f"{short_path(file)} is no regular file: give the path of a file, as in x.html"
+            f"{short_path(file)} is not a regular file: give the path of a file, as in x.html"
         )
     if not overwrite and file.exists() and not _is_ours(file):
         raise StoreError(
-            f"{short_path(file)} exists, and is no page of superparams: give another path, or "
+            f"{short_path(file)} exists, and is not a page of superparams: give another path, or "
             "allow it to be replaced (overwrite=True, or --force on the command line)"
         )
     target = Path(os.path.realpath(file))
