@@ -98,7 +98,9 @@ def test_what_tells_no_resources_is_refused(wrong: Any) -> None:
 
 def test_resources_are_no_field() -> None:
     body = {"__annotations__": {"resources": Resources}, "resources": Resources(cpus=1)}
-    with pytest.raises(FieldError, match=r"^Wrong\.resources: resources are not a field; write them"):
+    with pytest.raises(
+        FieldError, match=r"^Wrong\.resources: resources are not a field; write them"
+    ):
         type("Wrong", (Experiment,), body)
 
 

@@ -378,7 +378,7 @@ def test_a_replay_that_differs_goes_on_as_a_new_search(tmp_path: Path) -> None:
     first = Fit().run_all(2, strategy=Unseeded(trials=10), **options)
     Unseeded.shift = 1000
     second = Fit().run_all(2, strategy=Unseeded(trials=12), **options)
-    (note,) = [one for one in second.notes if "another point" in one]
+    (note,) = [one for one in second.notes if "a different point" in one]
     assert note.startswith(
         "trial 5 of this search is now a different point than when it ran: Unseeded"
     )
@@ -387,7 +387,7 @@ def test_a_replay_that_differs_goes_on_as_a_new_search(tmp_path: Path) -> None:
     assert {row["key"] for row in first} <= {row["key"] for row in every}
     third = Fit().run_all(4, strategy=Unseeded(trials=12), **options)
     assert table(third) == table(second)
-    assert not [one for one in third.notes if "another point" in one]
+    assert not [one for one in third.notes if "a different point" in one]
     assert n_runs(third) == 2
 
 
@@ -501,7 +501,7 @@ def test_outcomes_may_be_told_as_they_come(tmp_path: Path) -> None:
     assert n_runs(again) == 1
     more = Fit().run_all(4, strategy=Cautious(trials=40, order="arrival"), **options)
     assert table(more)[: len(first)] == table(first)
-    assert not [note for note in more.notes if "another point" in note]
+    assert not [note for note in more.notes if "a different point" in note]
 
 
 class Fails(Experiment):
