@@ -127,7 +127,10 @@ def test_each_wrong_call_says_what_to_write(ranges: Project) -> None:
             "low=-inf cannot be an end of a range",
         ),
         (["RQ1.Train", "width=1..inf", "--sample", "3"], "such as high=1. As a word, a range is"),
-        (["RQ1.Train", "lr=0.1..1:0.3", "--sample", "3"], "range is lr=LOW..HIGH, lr=LOW..HIGH:lo"),
+        (
+            ["RQ1.Train", "lr=0.1..1:0.3", "--sample", "3"],
+            "write lr=0.1..1..0.3 for the range from 0.1 to 1",
+        ),
     ]:
         done = ranges.run(*words)
         assert done.code == 2, words

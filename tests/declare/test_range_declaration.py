@@ -109,9 +109,21 @@ REFUSED: dict[str, tuple[Any, Callable[[], Any], str]] = {
         lambda: search(low=float("nan"), high=1),
         r"low=nan cannot be an end.*low=1\.0",
     ),
-    "infinite": (float, lambda: search(low=0, high=float("inf")), r"high=inf cannot be an end.*high=1\.0"),
-    "infinite step": (float, lambda: search(low=0, high=1, step=float("inf")), r"step=inf cannot be an end"),
-    "infinite int": (int, lambda: search(low=0, high=float("inf")), r"high=inf cannot be an end.*high=1$"),
+    "infinite": (
+        float,
+        lambda: search(low=0, high=float("inf")),
+        r"high=inf cannot be an end.*high=1\.0",
+    ),
+    "infinite step": (
+        float,
+        lambda: search(low=0, high=1, step=float("inf")),
+        r"step=inf cannot be an end",
+    ),
+    "infinite int": (
+        int,
+        lambda: search(low=0, high=float("inf")),
+        r"high=inf cannot be an end.*high=1$",
+    ),
     "zip": (
         float,
         lambda: search(low=0, high=1, zip="z"),

@@ -146,7 +146,7 @@ def test_it_is_told_the_same_when_it_goes_on(tmp_path: Path) -> None:
     found = Fit().run_all(4, strategy=second, results=parts, progress=False)
     assert told(second) == told(first)
     assert table(found) == table(expected)
-    assert not [note for note in found.notes if "another point" in note]
+    assert not [note for note in found.notes if "a different point" in note]
     other = Listens(minimize="loss", trials=2, warm=True, seed=3)
     Fit().run_all(strategy=other, results=parts, progress=False)
     assert len(other.before) > len(second.before)
