@@ -235,7 +235,7 @@ def _mask_of_value(
     kinds = [field.annotation for field, _ in fields]
     if any(is_group_class(kind) and kind.__name__ == x for kind in kinds):
         # All groups of the field are of its class, so the table has no column for the class.
-        for column in _inside(rows, name):
+        for column in _columns_of_items(rows, name):
             mask = pc.or_(mask, pc.fill_null(FieldOwners(rows).has(column), _TRUE))
     return mask
 
@@ -243,14 +243,14 @@ def _mask_of_value(
 def _mask_of_parts(rows: Rows, name: str, parts: dict[str, Any]) -> pa.Array:
     """Which rows have a dict, whose items are in separate columns."""
     mask = pa.repeat(_TRUE, rows.columns("run").num_rows)
-    for column in _inside(rows, name):
+    for column in _columns_of_items(rows, name):
         values, field = rows.columns(column).column(0), rows.schema.field(column)
         part_mask = flat(matches(values, field, parts.get(column)))
         mask = pc.and_(mask, pc.fill_null(part_mask, _FALSE))
-    return mask if parts.keys() <= {*_inside(rows, name)} else pc.and_(mask, _FALSE)
+    return mask if parts.keys() <= {*_columns_of_items(rows, name)} else pc.and_(mask, _FALSE)
 
 
-def _inside(rows: Rows, name: str) -> list[str]:
+def _columns_of_items(rows: Rows, name: str) -> list[str]:
     """The columns of the items inside a field."""
     return [column for column in rows.schema.names if column.startswith(f"{name}.")]
 

@@ -40,12 +40,12 @@ def _folders(project: Path) -> Iterator[Path]:
     """The folders of a project that may hold code, nearer ones first."""
     level, left = [project], MOST
     for _ in range(DEEPEST):
-        level = [inner for folder in level for inner in _inside(folder)][:left]
+        level = [inner for folder in level for inner in _subfolders(folder)][:left]
         left -= len(level)
         yield from level
 
 
-def _inside(folder: Path) -> list[Path]:
+def _subfolders(folder: Path) -> list[Path]:
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     except OSError:

@@ -237,7 +237,7 @@ def _readings(root: Root, target: str) -> list[tuple[tuple[str, ...], bool, str 
     """The readings of a path: the parts below the folder, whether it is a folder, the class."""
     path, colon, cls = target.partition(":")
     is_folder = path.endswith(("/", os.sep))
-    candidates = [_inside(root.folder, Path(os.path.abspath(path)))]
+    candidates = [_parts_inside(root.folder, Path(os.path.abspath(path)))]
     if not path.startswith((".", "/")):
         plain = tuple(part for part in os.path.normpath(path).split(os.sep) if part)
         candidates.append(plain)
@@ -249,7 +249,7 @@ def _readings(root: Root, target: str) -> list[tuple[tuple[str, ...], bool, str 
     return [(parts, is_folder, cls if colon else None) for parts in dict.fromkeys(ways)]
 
 
-def _inside(folder: Path, path: Path) -> tuple[str, ...] | None:
+def _parts_inside(folder: Path, path: Path) -> tuple[str, ...] | None:
     for base in (folder, folder.resolve()):
         if path.is_relative_to(base):
             return path.relative_to(base).parts
@@ -292,7 +292,7 @@ def _unknown(root: Root, tree: Tree, target: str) -> str:
     near = similar(dotted.removeprefix(f"{root.folder.name}."), _all_names(root, tree), 4)
     remedy = f"did you mean {', '.join(near)}?" if near else "`experiment list` lists all"
     file = Path(os.path.abspath(target.partition(":")[0]))
-    if file.suffix == ".py" and _inside(root.folder, file) is None and file.is_file():
+    if file.suffix == ".py" and _parts_inside(root.folder, file) is None and file.is_file():
         remedy = f"{file} is outside of this folder: move it there"
     return f"there is no experiment {target!r} in {root.folder}; {remedy}"
 

@@ -35,7 +35,7 @@ def values_by_field(cls: type[Any], values: Mapping[str, object]) -> dict[str, A
         if not dot or head not in fields:
             raise unknown(cls, name, fields)
         field = fields[head]
-        whole[head] = _inside(field, field.bind(whole.get(head, field.declared)), rest, x)
+        whole[head] = _with_field_set(field, field.bind(whole.get(head, field.declared)), rest, x)
     return whole
 
 
@@ -77,7 +77,7 @@ def has_inner(params: Any, name: str) -> bool:
     return is_group(group) and rest in group
 
 
-def _inside(field: Field, target: Any, name: str, x: Any) -> Any:
+def _with_field_set(field: Field, target: Any, name: str, x: Any) -> Any:
     """A group, or an axis of groups, with one field of the groups set to `x`.
 
     Args:

@@ -268,11 +268,11 @@ def _meant_at(annotation: object, depth: int) -> list[Any]:
     """The annotation of a value, or of an item inside so many containers of the value."""
     members = list(alternatives(annotation))
     for _ in range(depth):
-        members = [inner for outer in members for inner in _inside(outer)]
+        members = [inner for outer in members for inner in _annotations_of_items(outer)]
     return members
 
 
-def _inside(annotation: object) -> Iterator[Any]:
+def _annotations_of_items(annotation: object) -> Iterator[Any]:
     """The annotation of the items of a container; Any if it is not known."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if is_scalar(annotation) or origin is typing.Literal:

@@ -161,7 +161,7 @@ class Table:
         if room is None or self.width <= room:
             return self
         table = self._differing()
-        return table if table.width <= room else table._chosen(room)
+        return table if table.width <= room else table._with_columns_that_fit(room)
 
     @property
     def width(self) -> int:
@@ -191,7 +191,7 @@ class Table:
         texts = list(zip(*self.rows, strict=True))
         return {column for column in columns if len(set(texts[column])) == 1}
 
-    def _chosen(self, room: int) -> Table:
+    def _with_columns_that_fit(self, room: int) -> Table:
         """The columns of `keep`, and as many others as fit, by their order; always at least one."""
         widths = [text_width + len(GAP) for text_width in self._widths()]
         free = room - sum(widths[column] for column in self.keep) - len(DOTS)

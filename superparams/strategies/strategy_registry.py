@@ -28,13 +28,18 @@ _KINDS: Final = {STRATEGIES: "strategy", STOPPERS: "stopper"}
 
 def default_strategy() -> str:
     """The name of the default strategy: the best one that is installed."""
-    has_optuna = "tpe" in _own(STRATEGIES) and importlib.util.find_spec("optuna") is not None
+    has_optuna = (
+        "tpe" in _own_classes(STRATEGIES) and importlib.util.find_spec("optuna") is not None
+    )
     return "tpe" if has_optuna else "evolution"
 
 
 def names_in(group: str) -> list[str]:
     """The names of a group: `STRATEGIES` or `STOPPERS`."""
-    return [*_own(group), *sorted({entry.name for entry in registered(group)} - _own(group).keys())]
+    return [
+        *_own_classes(group),
+        *sorted({entry.name for entry in registered(group)} - _own_classes(group).keys()),
+    ]
 
 
 def find_named(group: str, name: str) -> Any:
@@ -48,7 +53,7 @@ def find_named(group: str, name: str) -> Any:
         StrategyError: For an unknown name, with similar ones; and for a package that cannot be
             loaded.
     """
-    own = _own(group)
+    own = _own_classes(group)
     if name.lower() in own:
         return own[name.lower()]
     entry = next((entry for entry in registered(group) if entry.name == name), None)
@@ -66,6 +71,6 @@ def find_named(group: str, name: str) -> Any:
         ) from error
 
 
-def _own(group: str) -> dict[str, Any]:
+def _own_classes(group: str) -> dict[str, Any]:
     room: Any = importlib.import_module("superparams.strategies")
     return {name.lower(): getattr(room, name) for name in _OWN[group] if hasattr(room, name)}

@@ -63,7 +63,7 @@ def command(
         _head(run_difference),
         _space(run_difference),
         _code(run_difference),
-        _others(run_difference),
+        _packages_and_surroundings(run_difference),
         _results(run_difference.results),
     )
     for line in (line for part in parts for line in part):
@@ -95,7 +95,7 @@ def _code(difference: Difference) -> Iterator[str]:
         yield from (f"  {diff_line(line)}" for line in change.diff.splitlines())
 
 
-def _others(difference: Difference) -> Iterator[str]:
+def _packages_and_surroundings(difference: Difference) -> Iterator[str]:
     for title, pairs in (
         ("packages", difference.packages),
         ("surroundings", difference.surroundings),

@@ -26,7 +26,7 @@ def command(session: Session, folder: Path, is_json: bool) -> None:
     FOLDER is experiments/ by default. Existing files are never changed.
     """
     files = _write(folder)
-    start = _how(session, folder)
+    start = _command_to_run(session, folder)
     if is_json:
         json_document.write({"written": files, "run": f"{start} {NAME}"})
         return
@@ -56,7 +56,7 @@ def _write(folder: Path) -> list[Path]:
     return [folder / name for name in FILES]
 
 
-def _how(session: Session, folder: Path) -> str:
+def _command_to_run(session: Session, folder: Path) -> str:
     """The command that runs the example, from the working directory."""
     from superparams.cli.name_lookup import find_root
 

@@ -68,7 +68,9 @@ def command(
         _print(listed, shown(session.root.folder) if target is None else target)
         uncounted = sum(_is_uncounted(entry) for file in listed for entry in file.entries)
         if uncounted and not (is_imported or is_recorded):
-            click.echo(f"`experiment list --import` counts the settings of {_more(uncounted)}.")
+            click.echo(
+                f"`experiment list --import` counts the settings of {_count_of_more(uncounted)}."
+            )
 
 
 def _listed(
@@ -253,7 +255,7 @@ def _is_uncounted(entry: _Entry) -> bool:
     return not (is_told or entry.ranges or entry.needs or entry.problem)
 
 
-def _more(number: int) -> str:
+def _count_of_more(number: int) -> str:
     return "one more experiment" if number == 1 else f"{number:,} more experiments"
 
 

@@ -132,7 +132,7 @@ def command(
     search = _search(flags, draw)
     draw = draw if search.strategy is None else Draw("search")
     options = run_options(
-        _how(flags) | {"strategy": search.strategy, "stop": search.stop}
+        _options_of_flags(flags) | {"strategy": search.strategy, "stop": search.stop}
     )  # wrong options are reported before anything is imported
     from superparams.cli import json_document
     from superparams.cli.streams import stdout_for_people
@@ -202,7 +202,7 @@ def _write_experiments(
         write_fields(formatter, cls)
 
 
-def _how(flags: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the run by their names in `run_all`.
 
     Raises:

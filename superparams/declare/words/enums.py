@@ -30,12 +30,14 @@ def literal(options: Sequence[object], text: str) -> ScalarReading:
     inner = unquote(text)
     words = [each for each in options if isinstance(each, str)]
     if inner is not None:
-        return ScalarReading(_only(each for each in words if each == inner))
+        return ScalarReading(_only_candidate(each for each in words if each == inner))
     others = [each for each in options if not isinstance(each, str) and _is_written(each, text)]
     exact = others or [each for each in words if each == text]
     if exact:
         return ScalarReading(exact[0])
-    return ScalarReading(_only(each for each in words if each.lower() == text.lower()), WORD)
+    return ScalarReading(
+        _only_candidate(each for each in words if each.lower() == text.lower()), WORD
+    )
 
 
 def _is_written(option: object, text: str) -> bool:
@@ -62,9 +64,11 @@ def enum_member(cls: type[enum.Enum], text: str) -> ScalarReading:
         return ScalarReading(member, EXACT)
     by_value = [each for each in cls if _is_value(each.value, name)]
     if by_value:
-        return ScalarReading(_only(by_value), LOOSE)
+        return ScalarReading(_only_candidate(by_value), LOOSE)
     members = cls.__members__.items()
-    return ScalarReading(_only(each for key, each in members if key.lower() == name.lower()), WORD)
+    return ScalarReading(
+        _only_candidate(each for key, each in members if key.lower() == name.lower()), WORD
+    )
 
 
 def _by_name(cls: type[enum.Enum], name: str) -> Any:
@@ -91,7 +95,7 @@ def _joined(cls: type[enum.Flag], names: Sequence[str]) -> Any:
     return joined
 
 
-def _only(candidates: Iterable[object]) -> Any:
+def _only_candidate(candidates: Iterable[object]) -> Any:
     """The only candidate.
 
     Raises:

@@ -306,7 +306,7 @@ class _Method:
     """Stands for a method of a stream while logs are open."""
 
     def __init__(self, stream: object, name: str) -> None:
-        self.before: Any = _own(stream, name)  # of the user
+        self.before: Any = _own_method(stream, name)  # of the user
         self._method: Any = getattr(stream, name)
 
 
@@ -320,14 +320,14 @@ class _Flush(_Method):
         return _STREAMS.flush(self._method)
 
 
-def _own(stream: object, name: str) -> object:
+def _own_method(stream: object, name: str) -> object:
     """The method that was set on a stream itself; None without one."""
     return getattr(stream, "__dict__", {}).get(name)
 
 
 def _leave(stream: object, name: str) -> None:
     """Let a stream have the method that it had before."""
-    before = method = _own(stream, name)
+    before = method = _own_method(stream, name)
     while isinstance(before, _Method):
         before = before.before
     if before is method:

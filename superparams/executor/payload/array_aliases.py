@@ -106,11 +106,11 @@ def _overlapping(arrays: list[NotedArray]) -> Iterator[_Part]:
         active = [part for part in active if part.high > member.low]
         joined = [part for part in active if _shares(member, part)]
         active = [part for part in active if not any(part is x for x in joined)]
-        active.append(_together(member, joined))
+        active.append(_joined_part(member, joined))
     yield from active
 
 
-def _together(member: NotedArray, parts: list[_Part]) -> _Part:
+def _joined_part(member: NotedArray, parts: list[_Part]) -> _Part:
     if not parts:
         return _Part(member.high, [member], [member])
     first, *others = parts

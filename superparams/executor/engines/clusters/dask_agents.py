@@ -98,7 +98,7 @@ class DaskCluster:
             # Several workers may be threads of one process, which gets one agent.
             process = address.rpartition("/")[0] if address.startswith("inproc:") else address
             node = _node(address, about)
-            nodes[process] = _together(nodes[process], node) if process in nodes else node
+            nodes[process] = _joined_node(nodes[process], node) if process in nodes else node
         return list(nodes.values())
 
     def start(self, node: ClusterNode, versions: Mapping[str, str]) -> AgentLine:
@@ -123,7 +123,7 @@ def _node(address: str, about: Mapping[str, Any]) -> ClusterNode:
     )
 
 
-def _together(first: ClusterNode, second: ClusterNode) -> ClusterNode:
+def _joined_node(first: ClusterNode, second: ClusterNode) -> ClusterNode:
     """Two workers of one process."""
     return first._replace(
         n_cpus=first.n_cpus + second.n_cpus,

@@ -117,14 +117,14 @@ class RemoteAgent:
                 if isinstance(item, tuple):
                     line.bring(item[0])
                 else:
-                    line.tell([item, *self._more()])
+                    line.tell([item, *self._added_messages()])
         except Exception as error:
             self._note_gone(error)
         self._listener.join(_JOIN)
         with suppress(Exception):
             line.close()
 
-    def _more(self) -> list[bytes]:
+    def _added_messages(self) -> list[bytes]:
         """Messages that have been added while others were on the way."""
         more: list[bytes] = []
         with suppress(queue.Empty):

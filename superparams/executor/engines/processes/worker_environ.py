@@ -49,10 +49,10 @@ def named_devices(gpus: Sequence[str | int] | int | None) -> Devices | None:
     """The devices of an option `gpus`, to hand them out; None for all devices."""
     if gpus is None:
         return None
-    return _chosen(gpus, os.environ)
+    return _devices_of(gpus, os.environ)
 
 
-def _chosen(gpus: Sequence[str | int] | int, environ: Mapping[str, str]) -> Devices:
+def _devices_of(gpus: Sequence[str | int] | int, environ: Mapping[str, str]) -> Devices:
     """Devices by name; or the first ones of those to which a variable limits this process."""
     limit = devices_of_variable(environ)
     variable = CUDA if limit is None else limit.variable
@@ -77,7 +77,7 @@ def devices(
         gpus: The devices, or how many of them to use.
         environ: The environment of the driver, which may limit the devices.
     """
-    names, variable, _ = _chosen(gpus, environ)
+    names, variable, _ = _devices_of(gpus, environ)
     if 0 < len(names) < num_proc:
         return [{variable: names[rank % len(names)]} for rank in range(num_proc)]
     return [{variable: ",".join(names[rank::num_proc])} for rank in range(num_proc)]
