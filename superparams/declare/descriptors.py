@@ -139,9 +139,9 @@ def search(
         For a type checker, one point of the axis, so that the field has its own type.
 
     Raises:
-        FieldError: When the class is created, for an empty axis, points that never end, or no
-            points with an annotation that does not list its values; for a range that does not fit
-            the annotation, or that is combined with points, `zip` or `repeat`.
+        FieldError: When the class is created. It refuses an axis that is empty, whose points never
+            end, or that has no points where the annotation does not list values. It refuses a range
+            that does not fit the annotation, or that has points, `zip` or `repeat` beside it.
     """
     bounds = (("low", low), ("high", high), ("log", log or None), ("step", step))
     return Search(points, zip, {name: x for name, x in bounds if x is not None}, repeat)

@@ -121,8 +121,8 @@ def class_name(cls: type[Any]) -> str:
 def object_name(value: object) -> str | None:
     """The name of an importable function or class, or None.
 
-    A lambda has no such name, nor has an object that is created inside a function, nor an object
-    whose name means something else in its module, since two objects must not share a name.
+    A lambda has no such name, and no object that was created inside a function. Two objects must
+    not share a name: an object whose name means another object in its module has none either.
     """
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if isinstance(value, types.BuiltinFunctionType) and module is None:

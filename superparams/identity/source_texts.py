@@ -156,8 +156,8 @@ def importable_modules(paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
     """The names of the modules that Python itself loaded from these resolved paths.
 
     Returns:
-        The `__file__` and the resolved path of each module, by its name; without the script that
-        was started, and without modules of other loaders, which may change the text.
+        The `__file__` and the resolved path of each module, by its name. The script that was
+        started is left out, and so are modules of other loaders, which may change the text.
     """
     modules = {path: module for path, module in loaded_modules(paths) if not _is_main(module)}
     return {

@@ -50,8 +50,8 @@ class Plan:
         others: The number of settings left out by ``only=``.
         repeated: The number of settings left out since the space has an equal setting before.
         shard: The only shard that runs, if any; all numbers but `size` are those of its settings.
-        keys: The keys of all settings in order, 16 bytes each, or with a shard those of its
-            settings; None if all of them run without a look at the records.
+        keys: The keys of all settings in order, 16 bytes each; with a shard, those of its settings.
+            None if all of them run, so that nobody looked at the records.
         space_keys: With a shard, the keys of all settings, if all had to be compared.
     """
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 class Threads(LocalEngine):
     """Each worker is a thread. There is no timeout: a thread cannot be ended from outside.
 
-    After `Control.stop` or an early close, a thread ends with the setting it runs; the iterator
-    waits half a second for it at most, and after a stop yields what has ended by then. Output of
-    settings is still shown. Output of the thread of a setting also goes to the log.
+    After `Control.stop` or an early close, a thread ends with the setting that it runs. The
+    iterator waits for that half a second at most. After a stop, it then yields the outcomes so
+    far. Output of settings is still shown. Output of the thread of a setting also goes to the log.
     """
 
     name = "threads"

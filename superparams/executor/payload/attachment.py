@@ -39,8 +39,8 @@ _IS_FILE, _IS_PRESENT, _IS_SWAPPED = 1 << 2, 1 << 3, 1 << 4
 class Handle:
     """A small picklable object by which another process attaches the payload.
 
-    It is inherited (fork, ``pass_fds``), an argument of a `multiprocessing` process of any start
-    method, or sent through a pipe to a process of the same user on this host.
+    A fork or a process with ``pass_fds`` inherits it. A `multiprocessing` process of any start
+    method takes it as an argument. A pipe carries it to any process of the same user on this host.
 
     Attributes:
         uid: Identifies the payload, so that a worker attaches it only once.
@@ -242,8 +242,8 @@ def attach(handle: Handle) -> Attached:
         handle: The handle that `superparams.executor.payload.pack` made.
 
     Raises:
-        PayloadError: If the payload cannot be reached (closed, of another host or user), a file
-            of the user has changed, or there is no memory (the error names the size).
+        PayloadError: If the payload is closed, or belongs to another host or user; if a file of the
+            user has changed; and if there is not enough memory, with the size that was needed.
     """
     with contextlib.ExitStack() as opened:
         none = (None,) * len(handle.locations)

@@ -1,8 +1,8 @@
 """Finds the random generators that the variables of modules hold, at any depth.
 
-``rng = default_rng(0)`` is a variable that is a generator. A generator may as well be the default
-of a parameter, in a list, an attribute of an object, in a closure, or behind one of its methods, as
-in ``draw = Random(0).random``.
+``rng = default_rng(0)`` is a variable that is a generator. Variables also lead to generators that
+are an item of a list, an attribute of an object, the default of a parameter, a variable of a
+closure, or the object of a method, as in ``draw = Random(0).random``.
 """
 
 from __future__ import annotations

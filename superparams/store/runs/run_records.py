@@ -220,8 +220,8 @@ def find_run(root: Path, name: str) -> Run:
 
     Args:
         root: The folder of the experiment.
-        name: The name of the run, the beginning of it that no other has, the six digits at its end,
-            or ``last``, ``last~1`` for the one before, and so on.
+        name: The name of the run, a beginning that no other name has, or the six digits at the end.
+            ``last`` means the newest run, ``last~1`` the one before, and so on.
 
     Raises:
         StoreError: When there is no such run, or more than one.

@@ -62,8 +62,8 @@ def cells_of_field(experiment: object, name: str, x: object) -> dict[str, Any]:
     Args:
         experiment: The class or the space of the table, which knows the names of points; or None.
         name: The field, dotted where it is one of a group.
-        x: A point, the name of one, a group, or a class of groups or the name of one; for a
-            constant with a key, the key or ``value(x, key=...)``.
+        x: A point or the name of one; for a field of groups, a group, a class or the name of a
+            class; for a constant with a key, the key or ``value(x, key=...)``.
     """
     x = _constant_of_key(experiment, name, x)
     for field, axis in declared_fields(experiment, name):
