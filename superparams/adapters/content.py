@@ -250,7 +250,7 @@ def fresh(value: Any, *, share_objects: bool = False) -> Any:
         return _fresh_subclass(value)
     if hasattr(value.__class__, "__superparams_fields__"):
         return value.__superparams_fresh__()
-    return value if share_objects else _deep(value)
+    return value if share_objects else _deep_copy(value)
 
 
 def _shared(value: object) -> Any:
@@ -305,7 +305,7 @@ def _fresh_subclass(value: object) -> Any:
     return container
 
 
-def _deep(value: object) -> Any:
+def _deep_copy(value: object) -> Any:
     try:
         return copy.deepcopy(value)
     except Exception:  # an object that cannot be copied (a lock, a connection) is shared

@@ -13,11 +13,11 @@ _UNLIMITED = 1 << 60  # bytes; control groups of version 1 write such numbers fo
 
 def machine_memory() -> int:
     """Bytes of memory of this machine, or those that its control groups grant if that is less."""
-    limits = [_physical(), *_limits_of_groups()]
+    limits = [_physical_memory(), *_limits_of_groups()]
     return min(limit for limit in limits if limit > 0)
 
 
-def _physical() -> int:
+def _physical_memory() -> int:
     with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return _UNLIMITED

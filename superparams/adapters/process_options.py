@@ -11,7 +11,7 @@ __all__ = ["Notes", "Part"]
 Notes = list[str]  # sentences for the user
 
 
-def _plain(values: Mapping[str, object], project: str) -> dict[str, Any]:
+def _plain_options(values: Mapping[str, object], project: str) -> dict[str, Any]:
     return {name: x if isinstance(x, bool | int | float | str) else f"{x!s:.80}"
             for name, x in values.items()}  # fmt: skip
 
@@ -40,7 +40,7 @@ class Part:
     waits: bool = False
     is_of_thread: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    show: Callable[[Mapping[str, Any], str], dict[str, Any]] = _plain
+    show: Callable[[Mapping[str, Any], str], dict[str, Any]] = _plain_options
     describe_change: Callable[[str, str], str] | None = None
 
 

@@ -138,8 +138,8 @@ class TextClasses:
             bases = [kind for base in node.bases for kind in self._kinds_of_base(source, base)]
             own = any(_binds_run(item) for item in node.body)
             self._known[node] = (
-                _any([is_experiment for is_experiment, _ in bases]),
-                own or _any([has_run for _, has_run in bases]),
+                _any_if_known([is_experiment for is_experiment, _ in bases]),
+                own or _any_if_known([has_run for _, has_run in bases]),
             )
         return self._known[node]
 
@@ -200,7 +200,7 @@ def _goal_in(node: ast.ClassDef) -> Goal | None:
     return None
 
 
-def _any(kinds: list[bool | None]) -> bool | None:
+def _any_if_known(kinds: list[bool | None]) -> bool | None:
     return True if True in kinds else None if None in kinds else False
 
 

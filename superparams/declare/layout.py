@@ -75,7 +75,7 @@ class Layout:
         self.valid = valid
         self.bare = _compile(cls, held, opened, self.groups)
         self.declared = _declared(cls, held, opened, self.groups)
-        self.make = self.bare if after is None and self.declared is None else self._whole
+        self.make = self.bare if after is None and self.declared is None else self._complete
         is_listed = valid is not None and not self.ranges
         self.kept = ValidIndices(self.product.size, self._keeps) if is_listed else None
 
@@ -117,7 +117,7 @@ class Layout:
         if self._after is not None:
             self._after(setting)
 
-    def _whole(self, point: tuple[Any, ...]) -> Any:
+    def _complete(self, point: tuple[Any, ...]) -> Any:
         setting = self.bare(point)
         self.hand_over(setting, point)
         return setting
@@ -150,7 +150,7 @@ class Layout:
         index, stranger = self.product.find(point)
         if index is None:
             assert stranger is not None
-            raise _stranger(setting, self.groups[stranger])
+            raise _unknown_point(setting, self.groups[stranger])
         if self.kept is None:
             return index
         rank = self.kept.rank(index)
@@ -219,7 +219,7 @@ class Refusal:
         )
 
 
-def _stranger(setting: object, group: Sequence[str]) -> SpaceError:
+def _unknown_point(setting: object, group: Sequence[str]) -> SpaceError:
     cls = type(setting).__name__
     named = " and ".join(f"{cls}.{name}={shorten(getattr(setting, name))}" for name in group)
     return SpaceError(f"{named} is not among the points of this space")

@@ -177,7 +177,7 @@ class Table:
             return self
         columns = range(len(self.names))
         others = [column for column in columns if column not in self.keep]
-        alike = (self.alike or self._alike)(others) & set(others)
+        alike = (self.alike or self._columns_with_one_text)(others) & set(others)
         same = alike - self.whole
         order = from_ends(len(self.names)) if self.order is None else self.order
         alike_last = sorted(order, key=lambda column: column in alike)
@@ -187,7 +187,7 @@ class Table:
         first = self.rows[0]
         return replace(table, folded={self.names[column]: first[column] for column in sorted(same)})
 
-    def _alike(self, columns: Sequence[int]) -> set[int]:
+    def _columns_with_one_text(self, columns: Sequence[int]) -> set[int]:
         texts = list(zip(*self.rows, strict=True))
         return {column for column in columns if len(set(texts[column])) == 1}
 

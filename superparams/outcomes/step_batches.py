@@ -79,12 +79,12 @@ def _of_one(step: Step) -> pa.RecordBatch:
     """A step whose names are no plain text, or a data frame, each row of which is a step."""
     row = dict_of(step.row)
     if row is not None:
-        return _batch(_own(step, 1), *arrays_of_cells([_cells(row)]))
+        return _batch(_columns_of_step(step, 1), *arrays_of_cells([_cells(row)]))
     fields, arrays, size = frame_columns(step.row, FIELD)
-    return _batch(_own(step, size), fields, arrays)
+    return _batch(_columns_of_step(step, size), fields, arrays)
 
 
-def _own(step: Step, size: int) -> dict[str, list[Any]]:
+def _columns_of_step(step: Step, size: int) -> dict[str, list[Any]]:
     return {
         "key": [step.key] * size,
         "index": [step.index] * size,

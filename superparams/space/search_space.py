@@ -189,7 +189,7 @@ class SearchSpace:
 
     def every_dimension(self) -> Iterator[SearchDimension]:
         """All dimensions, those of all alternatives included."""
-        return _every(self.dimensions)
+        return _every_dimension(self.dimensions)
 
     def used(self, point: SearchPoint) -> Iterator[SearchDimension]:
         """The dimensions for which a point has values, in order.
@@ -197,7 +197,7 @@ class SearchSpace:
         Args:
             point: Has a value for each.
         """
-        return _used(self.dimensions, lambda dimension: point[dimension.name])
+        return _used_dimensions(self.dimensions, lambda dimension: point[dimension.name])
 
     def drawn(self, method: Method, index: int, attempt: int = 0) -> dict[str, Any]:
         """A random point.
@@ -219,7 +219,7 @@ class SearchSpace:
             point[dimension.name] = x = value_of(dimension)
             return x
 
-        for _ in _used(self.dimensions, kept):
+        for _ in _used_dimensions(self.dimensions, kept):
             pass
         return point
 
@@ -261,7 +261,7 @@ class SearchSpace:
                 raise StrategyError(f"{shorten(name)} is no dimension of this space: give {there}")
 
 
-def _used(
+def _used_dimensions(
     dimensions: Sequence[SearchDimension], value_of: Callable[[SearchDimension], Any]
 ) -> Iterator[SearchDimension]:
     for dimension in dimensions:
@@ -269,15 +269,15 @@ def _used(
         yield dimension
         if isinstance(dimension, ConditionalChoice):
             index: int = x
-            yield from _used(dimension.alternatives[index], value_of)
+            yield from _used_dimensions(dimension.alternatives[index], value_of)
 
 
-def _every(dimensions: Sequence[SearchDimension]) -> Iterator[SearchDimension]:
+def _every_dimension(dimensions: Sequence[SearchDimension]) -> Iterator[SearchDimension]:
     for dimension in dimensions:
         yield dimension
         if isinstance(dimension, ConditionalChoice):
             for inner in dimension.alternatives:
-                yield from _every(inner)
+                yield from _every_dimension(inner)
 
 
 def _listed(dimensions: Sequence[SearchDimension]) -> Iterator[dict[str, Any]]:

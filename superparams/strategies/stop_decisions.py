@@ -124,7 +124,7 @@ class StopDecisions:
         """
         setting = self._setting(index)
         setting.is_over = True
-        return self._left(index, setting)
+        return self._decide_without(index, setting)
 
     def lost(self, index: int) -> list[Decision]:
         """Take the end of an attempt that failed, whether or not another attempt follows.
@@ -137,7 +137,7 @@ class StopDecisions:
         """
         setting = self._setting(index)
         setting.is_over = setting.is_lost = True
-        return self._left(index, setting)
+        return self._decide_without(index, setting)
 
     def restarted(self, index: int) -> None:
         """Note that a setting begins again, and will repeat its steps."""
@@ -158,7 +158,7 @@ class StopDecisions:
 
     # ---- private
 
-    def _left(self, index: int, setting: _Setting) -> list[Decision]:
+    def _decide_without(self, index: int, setting: _Setting) -> list[Decision]:
         self._forget_steps(index, setting)
         return self._decide()
 

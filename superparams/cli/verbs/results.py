@@ -44,7 +44,9 @@ class ResultsOptions:
     key: str | None = None
 
 
-def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
+def _names_of_list(
+    ctx: click.Context, option: click.Parameter, value: str | None
+) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",")) if value else ()
 
 
@@ -58,13 +60,13 @@ def _several(ctx: click.Context, option: click.Parameter, value: str | None) -> 
 )
 @click.option(
     "--sort",
-    callback=_several,
+    callback=_names_of_list,
     metavar="COLUMNS",
     help="Sort by these columns; -accuracy is descending.",
 )
 @click.option(
     "--columns",
-    callback=_several,
+    callback=_names_of_list,
     metavar="COLUMNS",
     help="Show these columns; a group name means all its columns, * is a pattern.",
 )

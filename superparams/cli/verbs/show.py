@@ -66,7 +66,7 @@ def command(
         _outcome(recorded_setting),
         _log(recorded_setting),
         _origin(recorded_setting, run),
-        _back(back),
+        _commands_to_run_again(back),
     )
     for line in (line for part in parts for line in part):
         click.echo(line)
@@ -183,7 +183,7 @@ def _code(recorded_setting: Setting) -> str:
     return f"changed since: {parts}" if parts else "changed since"
 
 
-def _back(commands: Sequence[str]) -> Iterator[str]:
+def _commands_to_run_again(commands: Sequence[str]) -> Iterator[str]:
     if commands:
         yield ""
         yield "to run it again with that code"

@@ -101,7 +101,7 @@ def _merged(alternatives: Sequence[tuple[str, Sequence[Described]]]) -> Iterator
 def _defaults(same: Sequence[tuple[str, Described]]) -> str:
     if len({each.default for _, each in same}) == 1:
         return same[0][1].default
-    return _several([f"{each.default} ({group})" for group, each in same])
+    return _short_list([f"{each.default} ({group})" for group, each in same])
 
 
 def _default(declared: object) -> str:
@@ -126,7 +126,7 @@ def _points(axis: Axis) -> str:
     points = points_of(axis)
     if axis.labels or len(points) > MOST_SHOWN or not points:
         return repr(axis)
-    return f"[{_several([_point(point) for point in points])}]"
+    return f"[{_short_list([_point(point) for point in points])}]"
 
 
 def _point(point: object) -> str:
@@ -134,7 +134,7 @@ def _point(point: object) -> str:
     return name_of_option(point) if isinstance(point, Enum) else own_name(point) or shorten(point)
 
 
-def _several(texts: Sequence[str]) -> str:
+def _short_list(texts: Sequence[str]) -> str:
     unique_texts = list(dict.fromkeys(texts))
     return ", ".join(unique_texts[:MOST_SHOWN] + ["..."] * (len(unique_texts) > MOST_SHOWN))
 

@@ -162,20 +162,20 @@ def _bytes(cls: type[Any], text: str) -> ScalarReading:
     if data is not None:
         return ScalarReading(constructed(cls, data))
     try:
-        encoded = _some(text).encode("utf-8", "surrogateescape")
+        encoded = _nonempty_text(text).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise Unreadable("it cannot be encoded") from None
     return ScalarReading(constructed(cls, encoded), WORD)
 
 
 def _path(cls: type[Any], text: str) -> ScalarReading:
-    name = _some(text)
+    name = _nonempty_text(text)
     if "\0" in name:
         raise Unreadable("a path holds no NUL")
     return ScalarReading(_attempt(cls, name), BARE if name is text else EXACT)
 
 
-def _some(text: str) -> str:
+def _nonempty_text(text: str) -> str:
     """A text that is not empty, without the quotes around it."""
     inner = text_of(text)
     if not inner:
@@ -194,7 +194,7 @@ def _date_or_time(cls: Any, text: str) -> ScalarReading:
 
 def _iso(text: str) -> str:
     """A date or time as all Pythons read it: 3.10 reads neither Z nor tenths of seconds."""
-    moment = _some(text)
+    moment = _nonempty_text(text)
     if ":" not in moment:
         return moment
     moment = re.sub(r"(\.[0-9]{1,6})(?![0-9])", lambda part: part[1].ljust(7, "0"), moment)
@@ -203,7 +203,7 @@ def _iso(text: str) -> str:
 
 def _span(cls: object, text: str) -> ScalarReading:
     """``90s``, ``1h30m``, ``1:30:00``, ``2 days, 0:00:01``."""
-    span_text = _some(text)
+    span_text = _nonempty_text(text)
     clock = CLOCK.fullmatch(span_text)
     try:
         if clock:
@@ -231,7 +231,7 @@ def _unit_span(cls: Any, span_text: str) -> Any:
 
 
 def _unique(cls: type[Any], text: str) -> ScalarReading:
-    return ScalarReading(_attempt(cls, _some(text)))
+    return ScalarReading(_attempt(cls, _nonempty_text(text)))
 
 
 def _attempt(make: Callable[[str], Any], text: str) -> Any:

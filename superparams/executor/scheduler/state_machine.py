@@ -206,7 +206,7 @@ class Scheduler:
             for part in started.around(event.culprit):
                 self._give_back(part)
             attempt = event.attempt or started.attempt
-            culprit = replace(started, ranges=(_only(event.culprit),), attempt=attempt)
+            culprit = replace(started, ranges=(_range_of_one(event.culprit),), attempt=attempt)
             self._blame(event.rank, culprit, event.status)
         else:
             self._suspect(event.rank, started, event.status)
@@ -267,7 +267,7 @@ class Scheduler:
         """
         for index in started:
             self._blameless_losses[index] += 1
-            retry = replace(started, ranges=(_only(index),))
+            retry = replace(started, ranges=(_range_of_one(index),))
             n_left = MOST_BLAMELESS - self._blameless_losses[index]
             if n_left <= 0:
                 self._instructions.append(m.RecordLoss(rank, index, started.attempt, "killed"))
@@ -345,7 +345,7 @@ class Scheduler:
         return [rank for rank, place in self._places.items() if place.state is state]
 
 
-def _only(index: int) -> range:
+def _range_of_one(index: int) -> range:
     return range(index, index + 1)
 
 

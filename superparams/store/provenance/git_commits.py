@@ -72,7 +72,7 @@ def find_objects(commit: str, folders: list[Path]) -> list[Path] | None:
     for folder in folders:
         objects = _objects_around(folder)
         if objects:
-            with _bare(commit, objects) as bare:
+            with _temporary_repository(commit, objects) as bare:
                 if bare.git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0:
                     return objects
     return None
@@ -161,7 +161,7 @@ class _Bare:
 
 
 @contextlib.contextmanager
-def _bare(commit: str, objects: list[Path]) -> Generator[_Bare]:
+def _temporary_repository(commit: str, objects: list[Path]) -> Generator[_Bare]:
     """A temporary repository. It is not made by ``git init``, which would use a template."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "own.git")
@@ -214,7 +214,7 @@ def checkout_into(folder: Path, objects: list[Path], commit: str, patch: Path | 
     Raises:
         StoreError: With the message of git.
     """
-    with _bare(commit, objects) as bare:
+    with _temporary_repository(commit, objects) as bare:
         index = str(bare.folder / "index")
         variables = {"GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": index}
         commands: list[tuple[str, ...]] = [("read-tree", "--no-sparse-checkout", commit)]

@@ -61,7 +61,7 @@ def code_now(root: Path, file: Path, qualname: str) -> CodeNow:
     run = next((run for run in runs if run.code and _has_same_files(run, file)), None)
     if run is not None and run.code is not None:
         return CodeNow(_code_of(run, run.code))
-    return CodeNow(None, _why(text, file))
+    return CodeNow(None, _why_unknown(text, file))
 
 
 def _code_of(run: Run, digest: str) -> Code:
@@ -72,7 +72,7 @@ def _code_of(run: Run, digest: str) -> Code:
     return Code(digest, run.parts, run.texts, alternatives=alternatives)
 
 
-def _why(text: TextCode, file: Path) -> str:
+def _why_unknown(text: TextCode, file: Path) -> str:
     reason = text.why or f"the text of {file.name} alone did not tell the code of the last run"
     return f"{reason}, and files have changed since the last run"
 

@@ -39,12 +39,12 @@ class CurrentCodes:
         return recorded_alternatives(self.root) if self.code.alternatives else {}
 
     @cached_property
-    def _now(self) -> Mapping[str, str]:
+    def _codes_now(self) -> Mapping[str, str]:
         return {recorded: self.code.digest_of(names) for recorded, names in self.held.items()}
 
     def now(self, recorded: str) -> str:
         """The present code of settings that were recorded with this code."""
-        return self._now.get(recorded, self.code.digest)
+        return self._codes_now.get(recorded, self.code.digest)
 
     @cached_property
     def own(self) -> list[str]:
@@ -52,7 +52,7 @@ class CurrentCodes:
 
         The codes of settings with other alternatives are missing if no such setting is recorded.
         """
-        return list(dict.fromkeys([self.code.digest, *self._now.values()]))
+        return list(dict.fromkeys([self.code.digest, *self._codes_now.values()]))
 
     @cached_property
     def accepted(self) -> list[Accepted]:
@@ -64,7 +64,7 @@ class CurrentCodes:
         """The codes that are current: those of `own`, then the accepted ones."""
         every = decisions(self.root)
         codes = [*self.own, *(x.old for x in accepted_among(every, [self.code.digest]))]
-        for recorded, now in self._now.items():
+        for recorded, now in self._codes_now.items():
             codes += [x.old for x in accepted_among(every, [now]) if x.old == recorded]
         return list(dict.fromkeys(codes))
 

@@ -254,7 +254,7 @@ def matches(column: pa.ChunkedArray, field: pa.Field, value: Any) -> pa.Array:
         return _has_number(column, value)
     arrow = cell(value)
     if _family(column.type) != _family(arrow.type) and column.null_count < len(column):
-        raise _never(column, field, value)
+        raise _impossible_value(column, field, value)
     try:
         return pc.equal(column, plain_scalar(arrow.value, arrow.type))
     except (ValueError, TypeError, NotImplementedError):
@@ -351,7 +351,7 @@ def _mask(bits: Iterable[object]) -> pa.Array:
     return pa.array(list(map(bool, bits)), pa.bool_())
 
 
-def _never(column: pa.ChunkedArray, field: pa.Field, value: object) -> StoreError:
+def _impossible_value(column: pa.ChunkedArray, field: pa.Field, value: object) -> StoreError:
     values = python_values(column.drop_null().slice(0, MOST_POINTS))
     examples = list(dict.fromkeys(map(repr, values)))[:3]
     return StoreError(

@@ -210,7 +210,7 @@ class _AgentPool:
             self._outbox.put([p.AgentBegun(self._facts)])
             while self._ending is None and self._outbox.seconds_unread() < SILENCE:
                 for message in self._inbox.take():
-                    self._obey(message)
+                    self._carry_out(message)
                 self._look()
             is_hurried = self._ending is None or self._ending.is_hurried
             for data in carrier.finish(is_hurried=is_hurried):
@@ -251,7 +251,7 @@ class _AgentPool:
         if news:
             self._outbox.put(news)
 
-    def _obey(self, message: Any) -> None:
+    def _carry_out(self, message: Any) -> None:
         carrier = self._carrier
         match message:
             case p.RunChunk(rank, chunk, points):

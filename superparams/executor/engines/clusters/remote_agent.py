@@ -93,7 +93,9 @@ class RemoteAgent:
         """What its workers do; any thread may ask."""
         now, running = time.monotonic(), self._running
         idle = [Activity(rank, None, 0.0) for rank in self.ranks.copy() if rank not in running]
-        return idle + [_later(activity, now - since) for activity, since in list(running.values())]
+        return idle + [
+            _activity_after(activity, now - since) for activity, since in list(running.values())
+        ]
 
     def close(self) -> None:
         """Stop talking, and end the agent."""
@@ -148,7 +150,7 @@ class RemoteAgent:
         self._hear(self, None)
 
 
-def _later(activity: Activity, seconds: float) -> Activity:
+def _activity_after(activity: Activity, seconds: float) -> Activity:
     if activity.index is None:
         return activity
     return Activity(

@@ -102,7 +102,7 @@ def send(channel: socket.socket, frame: Frame, fds: Sequence[int] = (), key: int
 
 def receive(channel: socket.socket) -> Frame:
     """Wait for the next frame; EOFError when there is none."""
-    return _finish(channel, _exactly(channel, _HEADER_SIZE))
+    return _finish(channel, _receive_exactly(channel, _HEADER_SIZE))
 
 
 def receive_fds(channel: socket.socket) -> tuple[Frame, list[int]]:
@@ -112,12 +112,12 @@ def receive_fds(channel: socket.socket) -> tuple[Frame, list[int]]:
         os.set_inheritable(fd, False)  # they arrive inheritable, and would reach all children
     if not head:
         raise EOFError
-    return _finish(channel, head + _exactly(channel, _HEADER_SIZE - len(head))), fds
+    return _finish(channel, head + _receive_exactly(channel, _HEADER_SIZE - len(head))), fds
 
 
 def _finish(channel: socket.socket, head: bytes) -> Frame:
     kind, a, b, size, checksum = _opened(head, 0)
-    return Frame(kind, a, b, _checked(_exactly(channel, size), checksum))
+    return Frame(kind, a, b, _checked(_receive_exactly(channel, size), checksum))
 
 
 def _opened(head: bytes, key: int) -> tuple[Kind, int, int, int, int]:
@@ -135,7 +135,7 @@ def _checked(body: bytes, checksum: int) -> bytes:
     return body
 
 
-def _exactly(channel: socket.socket, size: int) -> bytes:
+def _receive_exactly(channel: socket.socket, size: int) -> bytes:
     parts: list[bytes] = []
     while size:
         part = channel.recv(min(size, 1 << 20))
