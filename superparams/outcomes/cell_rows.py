@@ -18,7 +18,6 @@ from superparams.outcomes.arrow import (
     plain_array,
     simple_type,
 )
-from superparams.outcomes.arrow.container_cells import MOST_OF_FRAMES, nesting
 from superparams.outcomes.arrow.frame_tables import table_of
 from superparams.outcomes.result_copies import Frozen, Refused
 
@@ -90,17 +89,8 @@ def arrays_of_cells(rows: Sequence[CellRow]) -> tuple[list[pa.Field], list[pa.Ar
 
 
 def frame_columns(frame: object, prefix: str) -> tuple[list[pa.Field], list[pa.Array], int]:
-    """The columns of a data frame under names with a prefix, and its number of rows.
-
-    Raises:
-        TypeError: For a column of more levels of containers than Arrow writes.
-    """
+    """The columns of a data frame under names with a prefix, and its number of rows."""
     table = table_of(frame)
-    for field in table.schema:
-        if nesting(field.type) > MOST_OF_FRAMES:
-            raise TypeError(
-                f"column {field.name!r} has more than {MOST_OF_FRAMES} nested containers"
-            )
     arrays = [flat_array(column).combine_chunks() for column in table.columns]
     names = _column_names(table, prefix)
     kinds = map(kind_of, table.schema)

@@ -136,7 +136,7 @@ def _python_value(scalar: Any) -> Any:
     except (ValueError, OverflowError):
         form = scalar.type
     if pa.types.is_duration(form):
-        return f"{scalar.value} ns"
+        return f"{scalar.value} {form.unit}"
     if pa.types.is_temporal(form):
         return str(scalar.cast(pa.string()))
     if pa.types.is_struct(form):

@@ -25,7 +25,6 @@ from superparams.outcomes.arrow.cells import EXACT, INT64, NULL, TEXT, Cell, cel
 from superparams.outcomes.arrow.flat_arrays import flat_array
 
 MOST_LEVELS: Final = 30  # of containers in containers in a cell; deeper ones are text
-MOST_OF_FRAMES: Final = 60  # of the containers in a frame; Arrow writes no more than 64
 
 # ---- containers
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from superparams.adapters.libraries import adapter_of
+from superparams.outcomes.arrow.cell_arrays import kind_of, make_field
 from superparams.outcomes.arrow.container_cells import CELLS
-from superparams.outcomes.arrow.flat_arrays import flat_array
+from superparams.outcomes.arrow.stored_columns import stored_column
 
 
 def copied_table(frame: object) -> pa.Table:
@@ -14,12 +15,18 @@ def copied_table(frame: object) -> pa.Table:
 
     Args:
         frame: Anything with ``__arrow_c_stream__``.
+
+    Raises:
+        TypeError: For a column that a table cannot hold.
     """
     table = table_of(frame)
-    columns = [flat_array(column).combine_chunks() for column in table.columns]
-    fields = [
-        field.with_type(column.type) for field, column in zip(table.schema, columns, strict=True)
-    ]
+    columns: list[pa.Array] = []
+    fields: list[pa.Field] = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        array, kind = stored_column(field.name, column, kind_of(field))
+        columns.append(array)
+        changed = make_field(field.name, array.type, kind)
+        fields.append(field.with_type(array.type) if kind == kind_of(field) else changed)
     schema = pa.schema(fields)
     batch = pa.record_batch(columns, schema=schema)
     sink = pa.BufferOutputStream()
