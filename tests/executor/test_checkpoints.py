@@ -111,9 +111,7 @@ def test_a_training_that_is_killed_gives_the_row_of_an_unbroken_one(
     engine = Processes(start_method=method)
     asked: dict[str, Any] = {"retries": 1, "retry_on": ["killed", "timeout", "failed"]}
     space = Train() if method == "forkserver" else Train(how=search(["kill", "error"]))
-    found = space.run_all(
-        2, engine=engine, results=tmp_path, progress=False, timeout=scaled(2.0), **asked
-    )
+    found = space.run_all(2, engine=engine, results=tmp_path, progress=False, timeout=5.0, **asked)
     assert found.counts == {"done": len(space)}, found.column("error").to_pylist()
     for row in found:
         assert row["n_steps"] == EPOCHS
@@ -571,6 +569,7 @@ class Slow(Experiment):
         return {"n": n + 1}
 
 
+@pytest.mark.timed
 def test_seconds_are_those_of_all_attempts_but_the_limit_is_for_one(tmp_path: Path) -> None:
     nap = scaled(0.2)
     found = Slow(nap=nap).run_all(2, results=tmp_path, progress=False, retries=2, timeout=nap * 2.9)
