@@ -57,8 +57,11 @@ def test_there_is_none_where_nothing_is_waited_for(tmp_path: Path) -> None:
         ("no outcomes", Random(trials=16), 2),
     ):
         assert not notes(strategy, tmp_path / name, num_proc), name
-    quick = Evolution(trials=100, ahead=2)
-    assert not notes(quick, tmp_path / "quick", seconds=0.0)
+
+
+@pytest.mark.timed
+def test_there_is_none_of_a_wait_of_less_than_a_second(tmp_path: Path) -> None:
+    assert not notes(Evolution(trials=100, ahead=2), tmp_path, seconds=0.0)
 
 
 def test_the_time_of_the_strategy_and_of_the_end_does_not_count() -> None:
