@@ -90,8 +90,8 @@ def test_dashes_in_dotted_names() -> None:
         (["\udcff=1"], r"Train has no field '\udcff'"),
         (["." * 5000 + "=1"], "goes deeper than groups are nested"),
         ([5], "Train: 5 is not a word such as 'num_layers=1'"),
-        ([b"name=a"], "b'name=a' is no word"),
-        ([None], "None is no word"),
+        ([b"name=a"], "b'name=a' is not a word"),
+        ([None], "None is not a word"),
     ],
 )
 def test_what_is_no_word(words: list[Any], message: str) -> None:

@@ -97,6 +97,6 @@ def test_warnings_of_a_store_show_no_control_characters(tmp_path: Path) -> None:
         assert len(Results.load(root)) == 2
     texts = [str(one.message) for one in told]
     assert len(texts) >= 2
-    assert any("no regular file" in text for text in texts), texts
+    assert any("not a regular file" in text for text in texts), texts
     assert not any("\x1b" in text for text in texts), texts
     assert json.dumps(texts).count("x1b[31msults") >= 2
