@@ -27,11 +27,13 @@ __all__ = ["command"]
 
 @click.command("clean")
 @common_options.named
-@click.option("--stale", "is_stale", is_flag=True, help="Also outcomes that other code made.")
 @click.option(
-    "--failed", "is_failed", is_flag=True, help="Also failed, killed and timed-out outcomes."
+    "--stale", "is_stale", is_flag=True, help="Also remove outcomes that other code made."
 )
-@click.option("--all", "is_all", is_flag=True, help="Everything of the experiment.")
+@click.option(
+    "--failed", "is_failed", is_flag=True, help="Also remove failed, killed and timed-out outcomes."
+)
+@click.option("--all", "is_all", is_flag=True, help="Remove everything of the experiment.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @common_options.in_results
