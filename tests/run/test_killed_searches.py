@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from superparams import Results
 from tests.runs import alive, command_line, family, output, script, start
 from tests.sweeps import swept
 from tests.timing import wait_for
@@ -124,6 +125,12 @@ def n_ran(folder: Path) -> int:
     return file.read_text().count("\n") if file.exists() else 0
 
 
+def n_recorded(folder: Path) -> int:
+    """How many settings have an outcome that is kept."""
+    root = folder / "results" / "script.Fit"
+    return len(Results.load(root)) if root.exists() else 0
+
+
 @contextmanager
 def driver_in(folder: Path) -> Generator[subprocess.Popen[str]]:
     """A driver that is killed at the end, at first alone, so that its workers have to notice."""
@@ -156,8 +163,12 @@ def test_a_driver_that_is_killed_at_random_moments(kept: Kept) -> None:
         with driver_in(kept.broken) as driver:
             # Some are killed before they run anything.
             wait_until(kept.broken, driver, lot.choice([0, each, each, each]), lot.random() / 20)
+    n_lost = n_ran(kept.broken) - n_recorded(kept.broken)
     assert json.loads(output(kept.broken, kept.text)) == kept.rows
-    assert n_ran(kept.broken) <= kept.n_ran + N_KILLS * NUM_PROC
+    assert n_ran(kept.broken) <= kept.n_ran + n_lost  # what was recorded runs once
+    # A worker loses what it runs, and what it finished within the last 20 ms; on a busy machine
+    # the driver has not read one more.
+    assert n_lost <= 3 * N_KILLS * NUM_PROC
 
 
 def test_a_helper_that_is_killed_at_random_moments(kept: Kept) -> None:
