@@ -51,7 +51,9 @@ def test_data_goes_through_a_file_in_the_folder_of_the_run(
 @needs_namespaces
 def test_without_a_folder_data_travels_once_to_each_worker(elsewhere: SmallCluster) -> None:
     assert _totals(elsewhere) == [TOTAL] * 60
-    assert SIZE <= elsewhere.n_bytes < 7 * SIZE
+    # A task that carries it may come to another worker than the one that asked, on a busy machine
+    # again and again; each of the 60 settings would be 60 times.
+    assert SIZE <= elsewhere.n_bytes < 20 * SIZE
 
 
 @needs_namespaces

@@ -126,7 +126,8 @@ plain = array.array("d", [0.0] * 4); over_plain = np.frombuffer(plain)
 table = np.zeros((3, 2)); frame = pd.DataFrame(table, copy=False)
 records = np.zeros(3, [("a", "i4"), ("b", "f8")]); column = records["b"]
 locked = np.zeros(3); reader = locked[:]; reader.flags.writeable = False
-# pandas copies these as soon as one of them is written.
+# pandas 3 copies these as soon as one of them is written.
+if pd.__version__ < "3": pd.options.mode.copy_on_write = True
 whole = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "n": pd.array([1, None], dtype="Int64")})
 series, renamed, number = whole["a"], whole.rename(columns={"b": "B"}), whole["n"]
 

@@ -162,9 +162,10 @@ def rows_of(experiment: Experiments, folder: Path, how: dict[str, Any]) -> list[
 
 
 def texts_of(rows: list[dict[str, Any]], *, is_async: bool = False) -> list[str]:
-    """Rows as text, so that NaN is equal to NaN. A coroutine function is other code."""
+    """Rows as text, so that NaN is equal to NaN. Coroutines are other code, of another class."""
     left_out = {"code"} if is_async else set[str]()
-    return [repr(sorted((n, x) for n, x in row.items() if n not in left_out)) for row in rows]
+    texts = [repr(sorted((n, x) for n, x in row.items() if n not in left_out)) for row in rows]
+    return [one.replace(InterpretedLater.__name__, Interpreted.__name__) for one in texts]
 
 
 def is_async(how: dict[str, Any]) -> bool:
