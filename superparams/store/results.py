@@ -210,7 +210,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
                 results = results._of_code(is_stale=value)
                 continue
             named, schema = column_of_filter(self._rows.schema, name), self._rows.schema
-            cells = cells_of_items(schema.names, named, value)
+            cells = cells_of_items(schema, named, value)
             if cells is None:
                 refuse_shared_text(self.of, self._rows, named, value)
                 cells = cells_of_filter(self.of, schema, named, value)

@@ -78,6 +78,7 @@ ITEMS: dict[str, list[Any]] = {
     "dotted names": [{"a.b": 1}, {"c": {"b": 1}}],
     "named tuples": [Pair(1, 2), Pair(2, 1), None],
     "dataclasses": [Point(1), Point(2)],
+    "dataclasses beside a dict": [Point(1), Point(2), {"b": 1}],
     "counts": [collections.Counter("aab"), collections.Counter("b")],
     "None inside": [{"a": None, "b": 1}, {"a": 1, "b": 1}],
 }

@@ -24,20 +24,21 @@ from superparams.space.groups import is_group
 from superparams.space.ranges import Range
 from superparams.store.names.name_filters import RecordedPoints
 from superparams.store.table.arrow_arrays import flat
+from superparams.store.table.column_order import PARAM
 from superparams.store.table.filters import MOST_POINTS, OneOf, declared_fields, matches
 from superparams.store.table.lazy_rows import Rows
-from superparams.store.table.schema import field_of
+from superparams.store.table.schema import field_of, source_of
 
 __all__ = ["cells_of_items", "has_no_items", "refuse_shared_text"]
 
 _NO_CONTENT: Final = re.compile(r".*\.\.\.|.*<lambda>|<.* object>", re.DOTALL)
 
 
-def cells_of_items(names: list[str], name: str, x: object) -> dict[str, Any] | None:
+def cells_of_items(schema: pa.Schema, name: str, x: object) -> dict[str, Any] | None:
     """The cells of a value with a column for each of its items.
 
     Args:
-        names: The columns of the table.
+        schema: The columns of the table, with its metadata.
         name: The column that a filter names.
         x: The value of the filter.
 
@@ -47,8 +48,12 @@ def cells_of_items(names: list[str], name: str, x: object) -> dict[str, Any] | N
     if is_group(x) or isinstance(x, type | Value | OneOf) or not items_of(x):
         return None
     cells = flatten({name: x})
-    own = [column for column in names if column.startswith(f"{name}.")]
-    return cells if own and name not in cells else None
+    own = [field for field in schema if field.name.startswith(f"{name}.")]
+    if not own or name in cells:
+        return None
+    is_param = any((source_of(field) or "").startswith(PARAM) for field in own)
+    # A parameter that is a dataclass has one column, also beside a dict, which has several.
+    return None if is_param and isinstance(table_value(x), str) else cells
 
 
 def has_no_items(rows: Rows, name: str, x: object) -> pa.Array | None:
@@ -59,7 +64,7 @@ def has_no_items(rows: Rows, name: str, x: object) -> pa.Array | None:
         name: The column that a filter names.
         x: The value of the filter: None, or a value with items.
     """
-    items = {} if x is None else cells_of_items(rows.schema.names, name, x)
+    items = {} if x is None else cells_of_items(rows.schema, name, x)
     if items is None:
         return None
     others = [
