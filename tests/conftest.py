@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.timing import slowness
 
@@ -29,8 +29,10 @@ CURRENT_TEST = "PYTEST_CURRENT_TEST"
 SHARED_MEMORY = Path("/dev/shm")
 
 # The same examples in every run, so that a change is judged by itself; HYPOTHESIS_PROFILE=default
-# looks for new ones.
-settings.register_profile("steady", derandomize=True)
+# looks for new ones. No example has a limit of time: a busy machine may stand still at any of them.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 

@@ -119,7 +119,7 @@ def meant(project: Project, watch: Watch, name: str) -> set[str]:
 @settings(
     max_examples=1500,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example("RQ1")
 @example("../outside.py")

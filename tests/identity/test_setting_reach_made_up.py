@@ -163,7 +163,9 @@ def called(act: Callable[[], object], names: dict[types.CodeType, str]) -> set[s
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(files=projects())
 def test_all_that_a_setting_runs_is_in_its_code(
