@@ -92,7 +92,7 @@ class Experiment(Params):
         """
 
     def teardown(self) -> Awaitable[None] | None:
-        """Clean up a worker, once after its last setting; has the attributes of ``setup``."""
+        """Clean up a worker, once after its last setting; ``self`` has what ``setup`` has set."""
 
     def report(self, results: Results) -> Any:
         """Make a figure or a summary, once in the driver after the last setting, on the space.
@@ -219,7 +219,7 @@ class Experiment(Params):
             RunError: Before anything starts, when there is nothing to run.
             EngineError: When the engine does not support an option, or workers cannot start.
             PayloadError: When something cannot be sent to the workers, or memory is too small.
-            StoreError: When `results` is no folder, or its records cannot be read.
+            StoreError: When `results` is not a folder, or its records cannot be read.
             SettingFailed: With ``on_error="raise"``.
         """
         options = {name: x for name, x in locals().items() if name not in ("self", "old")}

@@ -36,7 +36,7 @@ def maximize(column: str) -> Goal:
 
     Write ``goal = maximize("accuracy")`` in the body of an experiment, without an annotation. Then
     ``results.best()`` finds the row with the largest value, and tables and the line of progress
-    show it. The goal is no part of the key or the code of a setting.
+    show it. The goal is not part of the key or the code of a setting.
 
     Args:
         column: The name of the result, as in the table.

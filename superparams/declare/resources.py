@@ -75,7 +75,7 @@ class Resources:
 
     Write ``resources = Resources(cpus=4, gpus=1)`` in the body of an experiment, without an
     annotation, or a method ``resources(self)`` that returns them for a setting. As many settings
-    run at once as the machine has resources for. They are no part of the key or the code of a
+    run at once as the machine has resources for. They are not part of the key or the code of a
     setting.
 
     Attributes:

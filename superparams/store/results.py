@@ -95,9 +95,19 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
         """Load the results in an experiment's folder (`results/<module>.<Class>`).
 
         Outcomes of crashed runs are included, also if the folder is read-only. Rows are read from
-        the file on first use; later runs do not change them. Warns about rows that are no longer in
-        any ledger. codes, code, of: see `Results`. writes: False reads new outcomes into memory and
-        leaves the file as it is. Raises StoreError when nothing is recorded.
+        the file on first use; later runs do not change them. A warning names rows that are no
+        longer in any ledger.
+
+        Args:
+            root: The folder.
+            codes: As for `Results`.
+            code: As for `Results`.
+            of: As for `Results`.
+            writes: Whether outcomes that the file lacks are added to it. Otherwise they are only
+                read into memory.
+
+        Raises:
+            StoreError: When nothing is recorded.
         """
         remedy = "the folder of an experiment, such as results/module.Class"
         root = results_folder(root, remedy=remedy)
@@ -267,7 +277,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
             stale: Whether rows of other code count, too.
 
         Raises:
-            StoreError: When no axis is a repetition, and for a column that is no parameter.
+            StoreError: When no axis is a repetition, and for a column that is not a parameter.
         """
         return self.averages_of_rows(self.to_arrow(stale=True), over, stale=stale)
 
@@ -316,7 +326,7 @@ class Results(ShownResults, WholeTable, RankedFields, RowsWithFront):
 
         A setting without the field has a null cell, and so has a setting whose field is None. The
         answer is null for rows whose run did not record this, such as old ones, and for a column
-        that is no parameter.
+        that is not a parameter.
         """
         return FieldOwners(self._rows).has(self._existing(name))
 

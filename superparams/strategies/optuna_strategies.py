@@ -192,7 +192,7 @@ class GP(SamplerStrategy):
     """Gaussian process: a smooth model of the goal, for few, expensive trials.
 
     For numbers, and for some texts. Fields of alternatives are chosen at random. It needs PyTorch
-    and SciPy, and takes some tenths of a second for each point.
+    and SciPy, and takes 0.1 to 0.2 s for each point.
 
     By Optuna's GPSampler.
     """
