@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from superparams import Experiment, Results, search
+from tests.recording import done, run
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -77,6 +78,32 @@ def test_31_each_frame_leaves_a_table_that_can_be_read(tmp_path: Path, what: str
         assert "3 settings" in repr(found)
     again = Framed().run_all(results=tmp_path, progress=False, resume=False)
     assert len(again) == 3
+
+
+OLD: dict[str, tuple[Callable[[], pa.Array], str]] = {
+    "no fields": (lambda: pa.array([{}], pa.struct([])), "{}"),
+    "no fields in a list": (lambda: pa.array([[{}]], pa.list_(pa.struct([]))), "[{}]"),
+    "months": (
+        lambda: pa.array([pa.MonthDayNano([1, 2, 3])]),
+        "[1, 2, 3]",
+    ),
+    "union": (union, "1"),
+    "runs": (lambda: pa.RunEndEncodedArray.from_arrays([1], [5]), "5"),
+    "bytes of no width": (lambda: pa.array([b""], pa.binary(0)), "\"b''\""),
+}
+
+
+@pytest.mark.parametrize("what", OLD)
+def test_31_a_ledger_of_an_older_version_with_such_a_frame_is_read(
+    tmp_path: Path, what: str
+) -> None:
+    make, expected = OLD[what]
+    run(tmp_path, [done(0, pa.table({"v": make()})), done(1, {"z": 1})])
+    found = Results.load(tmp_path)
+    assert found.column("v").to_pylist() == [expected, None]
+    assert found.column("z").to_pylist() == [None, 1]
+    assert (tmp_path / "results.parquet").exists()
+    assert "kept as JSON text" in found.notes[0]
 
 
 def test_31_a_duration_that_python_lacks_is_text_with_its_unit(tmp_path: Path) -> None:

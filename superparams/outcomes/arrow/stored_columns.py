@@ -14,7 +14,7 @@ from superparams.outcomes.arrow.cell_arrays import python_values
 from superparams.outcomes.arrow.container_cells import CELLS, nesting
 from superparams.outcomes.arrow.flat_arrays import flat_array
 
-__all__ = ["stored_column"]
+__all__ = ["is_stored_type", "stored_column"]
 
 MOST_LEVELS: Final = 60  # of the containers in a column; Arrow writes no more than 64
 
@@ -44,7 +44,7 @@ def stored_column(name: str, column: pa.Array, kind: str | None) -> tuple[pa.Arr
 
 def _is_storable(array: pa.Array) -> bool:
     if not pa.types.is_timestamp(array.type) or array.type.unit != "s":
-        return _is_stored_type(array.type)
+        return is_stored_type(array.type) and not _holds_seconds(array.type)
     try:
         array.cast(pa.timestamp("ms", array.type.tz))  # Parquet has no seconds
     except ValueError:
@@ -52,12 +52,19 @@ def _is_storable(array: pa.Array) -> bool:
     return _has_known_zone(array.type)
 
 
-def _is_stored_type(form: pa.DataType) -> bool:
+def _holds_seconds(form: pa.DataType) -> bool:
+    if pa.types.is_timestamp(form):
+        return bool(form.unit == "s")
+    return any(_holds_seconds(form.field(place).type) for place in range(form.num_fields))
+
+
+def is_stored_type(form: pa.DataType) -> bool:
+    """Whether Parquet has a type; seconds beyond its milliseconds apart."""
     is_a = pa.types
     if is_a.is_interval(form) or is_a.is_union(form) or str(form).startswith("run_end_encoded"):
         return False
     if is_a.is_timestamp(form):
-        return form.unit != "s" and _has_known_zone(form)
+        return _has_known_zone(form)
     if is_a.is_fixed_size_binary(form):
         return bool(form.byte_width > 0)
     if is_a.is_fixed_size_list(form) and form.list_size == 0:
@@ -65,7 +72,7 @@ def _is_stored_type(form: pa.DataType) -> bool:
     fields = [form.field(place) for place in range(form.num_fields)]
     if is_a.is_struct(form) and not 0 < len(fields) == len({field.name for field in fields}):
         return False
-    return all(_is_stored_type(field.type) for field in fields)
+    return all(is_stored_type(field.type) for field in fields)
 
 
 def _has_known_zone(form: pa.DataType) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from superparams.outcomes.arrow import KIND, metadata_of
+from superparams.outcomes.arrow.stored_columns import is_stored_type
 from superparams.outcomes.columns import COLUMNS
 from superparams.store.ledger.reader import LedgerReader
 from superparams.store.table import text_columns
@@ -146,6 +147,8 @@ def _chosen_type(
 ) -> ColumnType:
     """The type for all values of a column; a note says if values of several types become text."""
     chosen = common_type(types, _values(survey, pieces, name))
+    if not is_stored_type(chosen.type):
+        chosen = JSON  # an older version recorded a frame with it
     note = note_of_types(name.partition(".")[2], chosen, types)
     if note is not None:
         notes.append(note)

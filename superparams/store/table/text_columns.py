@@ -82,7 +82,9 @@ def texts(column: pa.Array | pa.ChunkedArray, kind: str | None) -> list[str | No
         return [None if x is None else str(x) for x in column.to_pylist()]
     if pa.types.is_decimal(column.type):  # a number with all of its digits
         return [None if x is None else str(x) for x in column.to_pylist()]
-    if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
+    form = column.type
+    has_text = not pa.types.is_duration(form) and not pa.types.is_interval(form)
+    if pa.types.is_temporal(form) and has_text:
         column = column.cast(pa.string())  # Python's own types have no nanoseconds
     values = python_values(column)
     if kind == "int":
