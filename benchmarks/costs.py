@@ -88,10 +88,11 @@ def parts(folder: Path, n: int) -> dict[str, float]:
     """Seconds for `n` settings, by the part of the route."""
     program = Program(space(n), WORKERS, name_of(Nothing))
     found: dict[str, float] = {}
-    layout, keys = layout_of(program.space), Keys(program.space)
-    found["its key"] = seconds(lambda: [keys[i] for i in range(n)])
+    layout, key_of = layout_of(program.space), Keys(program.space).getter()
+    found["its key"] = seconds(lambda: [key_of(i) for i in range(n)])
     found["build it"] = seconds(lambda: [layout.at(i) for i in range(n)])
-    found["run it"] = ran([layout.at(i) for i in range(n)])
+    settings = [layout.at(i) for i in range(n)]
+    found["run it"] = seconds(lambda: [one.run() for one in settings])
     worker = program.enter(Place(0, WORKERS, folder))
     whole = seconds(lambda: [worker.run(i) for i in range(n)])
     found["time it, catch what it raises, note its columns"] = whole - sum(found.values())
@@ -111,11 +112,6 @@ def parts(folder: Path, n: int) -> dict[str, float]:
     run.finish()
     found["write it into the table"] = seconds(lambda: compact(folder / "results"))
     return found
-
-
-def ran(settings: list[Nothing]) -> float:
-    """Seconds to call `run` of all of these."""
-    return seconds(lambda: [one.run() for one in settings])
 
 
 def space(n: int) -> Nothing:

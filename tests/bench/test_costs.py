@@ -18,6 +18,9 @@ def lines(what: str, *words: int) -> dict[str, float]:
 def test_all_parts_of_a_setting_take_time() -> None:
     found = lines("parts", 2000)
     assert len(found) == 11
+    # The rest of a setting is what the whole takes more than its parts, also on a busy machine.
+    (rest,) = [found.pop(name) for name in list(found) if name.startswith("time it, catch")]
+    assert abs(rest) < sum(found.values())
     assert min(found.values()) > 0
     assert sum(found.values()) < 1000
 
