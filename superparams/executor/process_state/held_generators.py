@@ -95,7 +95,11 @@ def _search(
                     yield path, x
             elif id(x) not in seen and len(path) < _DEEPEST and len(seen) < _MOST_VALUES:
                 seen.add(id(x))
-                deeper += [((*path, name), inner) for name, inner in _held(x, module)]
+                deeper += [
+                    ((*path, name), inner)
+                    for name, inner in _held(x, module)
+                    if not isinstance(inner, _HOLDS_NOTHING)
+                ]
         level = deeper
 
 
@@ -152,6 +156,8 @@ def _held_by_function(function: FunctionType) -> Iterator[tuple[str, object]]:
 
 def _attributes(x: object) -> Iterator[tuple[str, object]]:
     """The attributes that are stored in an object, without asking it: that may run its code."""
+    if type(x) in (list, tuple):  # these have none
+        return
     with suppress(AttributeError, TypeError):
         yield from list(object.__getattribute__(x, "__dict__").items())
     for cls in type(x).__mro__:
