@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
@@ -132,11 +133,13 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
 
 def serve(channel: socket.socket) -> None:
     """Fork commands, one after another."""
+    # `import_module` of a name that is computed would make all loaded modules, and so all tests,
+    # part of the code of each experiment of a test that uses this module.
     for name in _LOADED:
-        importlib.import_module(name)
+        pkgutil.resolve_name(name)
     verbs = importlib.import_module("superparams.cli.command").VERBS
     for verb in verbs:
-        importlib.import_module(f"superparams.cli.verbs.{verb}")
+        pkgutil.resolve_name(f"superparams.cli.verbs.{verb}")
     gc.collect()
     gc.freeze()
     while True:
