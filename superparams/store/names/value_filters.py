@@ -6,6 +6,7 @@ its shape, which other arrays have as well.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
@@ -67,20 +68,14 @@ def has_no_items(rows: Rows, name: str, x: object) -> pa.Array | None:
     items = {} if x is None else cells_of_items(rows.schema, name, x)
     if items is None:
         return None
+    named = [] if x is None else [name]
     others = [
         column
         for column in rows.schema.names
-        if column not in items and (column == name or column.startswith(f"{name}."))
+        if column not in items and (column in named or column.startswith(f"{name}."))
     ]
-    if x is None:
-        others = [column for column in others if column != name]
-    if not others:
-        return None
-    mask: Any = None
-    for column in others:
-        is_null = flat(pc.is_null(rows.columns(column).column(0)))
-        mask = is_null if mask is None else pc.and_(mask, is_null)
-    return mask
+    masks = [flat(pc.is_null(rows.columns(column).column(0))) for column in others]
+    return functools.reduce(pc.and_, masks) if masks else None
 
 
 def refuse_shared_text(experiment: object, rows: Rows, column: str, x: object) -> None:
@@ -108,7 +103,7 @@ def refuse_shared_text(experiment: object, rows: Rows, column: str, x: object) -
         return
     if not _has_text(rows, column, text):
         return
-    why = f"stands for {n_other + 1} values" if n_other else "does not tell its content"
+    why = f"is the text of {n_other + 1} values" if n_other else "does not tell its content"
     raise StoreError(
         f"no filter finds the rows of this {name}: the table shows it as {text!r}, which {why}; "
         f"name the points, as in {name.rpartition('.')[2]}=search({{'a': ...}}), and filter by the "
