@@ -334,8 +334,8 @@ def points_shown_alike(space: object) -> Iterator[str]:
         if alike:
             text, count = alike[0]
             yield (
-                f"{count} points of {type(space).__name__}.{name} stand as {text!r} in the table, "
-                f"which cannot tell their rows apart; name them, as in "
+                f"{count} points of {type(space).__name__}.{name} are all shown as {text!r}, so "
+                f"the table cannot tell their rows apart; name them, as in "
                 f"{name.rpartition('.')[2]}=search({{'a': ..., 'b': ...}})"
             )
 

@@ -119,7 +119,7 @@ def test_31_values_with_one_text_are_told_apart_or_refused(tmp_path: Path, what:
     results = Shown(x=search([first, second])).run_all(results=tmp_path, progress=False)
     (text,) = set(results.column("x").to_pylist())
     (note,) = [note for note in results.notes if "cannot tell" in note]
-    assert f"2 points of Shown.x stand as {text!r}" in note
+    assert f"2 points of Shown.x are all shown as {text!r}" in note
     for found in both(results):
         for x in (first, second):
             with pytest.raises(StoreError, match=r"no filter finds the rows of this x: .*name the"):
